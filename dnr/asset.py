@@ -1,0 +1,162 @@
+"""The neural asset: mesh, texture, renderer and backdrop; rendered, saved, loaded."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dnr import __version__
+from dnr.errors import InputError
+from dnr.files import check_format, read_json, write_json, written_whole
+from dnr.geometry.cameras import Camera
+from dnr.geometry.meshes import Mesh
+from dnr.raster.rasterize import rasterize
+from dnr.raster.samples import Samples, composite, shading_samples
+from dnr.raster.surface import Surface, interpolate
+from dnr.renderers.image import ImageConfig, ImageRenderer
+from dnr.renderers.pixel import PixelConfig, PixelRenderer
+from dnr.tensor_files import load_tensors, save_tensors
+from dnr.textures.backdrop import Backdrop
+from dnr.textures.pyramid import NeuralTexture, TextureConfig
+
+FORMAT_VERSION = 1
+CHUNK = 8192
+"""Points shaded at once: their activations fit the processor's cache."""
+SUPERSAMPLING = 3
+LARGEST_TEXTURE = 16384
+LARGEST_MESH_BYTES = 4 << 30
+
+RendererConfig = PixelConfig | ImageConfig
+
+
+@dataclass(frozen=True)
+class AssetConfig:
+    """What is needed to build an asset before its weights are read."""
+
+    texture: TextureConfig
+    renderer: RendererConfig
+
+
+class Asset(nn.Module):
+    """Everything that turns a camera into a picture."""
+
+    def __init__(self, config: AssetConfig, mesh: Mesh, backdrop: Tensor) -> None:  # [3, H, W]
+        super().__init__()
+        self.config, self.mesh = config, mesh
+        self.texture = NeuralTexture(config.texture)
+        channels = config.texture.channels
+        if isinstance(config.renderer, PixelConfig):
+            self.renderer = PixelRenderer(channels, config.renderer)
+        else:
+            self.renderer = ImageRenderer(channels, config.renderer)
+        self.backdrop = Backdrop(backdrop)
+        size = config.texture.size
+        # The colour without highlights, as photographed: what painting is measured against.
+        self.diffuse = nn.Buffer(torch.zeros(size, size, 3, dtype=torch.uint8))
+
+    @property
+    def device(self) -> torch.device:
+        return self.texture.texels.device
+
+    @torch.inference_mode()
+    def render(self, camera: Camera) -> Tensor:  # [B, 3, H, W] in [0, 1]
+        """What the views of `camera` see. A moved object is rendered with camera.from_object."""
+        camera = camera.to(self.mesh.vertices)
+        background = self.backdrop(camera.rays())
+        if isinstance(self.renderer, ImageRenderer):
+            fragments = rasterize(self.mesh.vertices, self.mesh.faces, camera)
+            surface = interpolate(fragments, self.mesh, camera)
+            seen = fragments.face_id >= 0
+            features = self.texture.look_up(surface.uv) * seen[..., None]
+            return self.renderer(features, surface, seen, background).clamp(0, 1)
+        samples = shading_samples(self.mesh, camera, SUPERSAMPLING)
+        return composite(samples, self.shade(samples), background)
+
+    def shade(self, samples: Samples) -> Tensor:  # [N, 3] in [0, 1]
+        """The colours of surface points, for renderers that work point by point."""
+        assert isinstance(self.renderer, PixelRenderer)
+        colours = []
+        for points in zip(*(field.split(CHUNK) for field in samples.surface), strict=True):
+            surface = Surface(*points)
+            colours.append(self.renderer(self.texture.look_up(surface.uv), surface).colour)
+        return torch.cat(colours).clamp(0, 1) if colours else samples.surface.uv.new_zeros(0, 3)
+
+    def save(self, folder: Path, about: dict[str, Any]) -> None:
+        """Write mesh, weights and asset.json, the last last: with it the asset is complete."""
+        mesh = {name: value.cpu().numpy() for name, value in vars(self.mesh).items()}
+        with written_whole(folder / "mesh.npz") as beside, beside.open("wb") as file:
+            np.savez(file, **mesh)
+        save_tensors(folder / "weights.safetensors", self.state_dict())
+        config = {
+            "texture": asdict(self.config.texture),
+            "renderer": {"kind": renderer_kind(self.config.renderer)}
+            | asdict(self.config.renderer),
+            "backdrop": list(self.backdrop.image.shape[1:]),
+        }
+        head = {"format_version": FORMAT_VERSION, "kind": "scene", "code_version": __version__}
+        write_json(folder / "asset.json", head | {"config": config} | about)
+
+    @staticmethod
+    def load(folder: Path | str, device: torch.device | str = "cpu") -> Asset:
+        """The asset in a run folder. Nothing in the folder is trusted or executed."""
+        folder = Path(folder)
+        path = folder / "asset.json"
+        if not path.is_file():
+            raise InputError(f"{folder} holds no finished asset (asset.json is missing); train one")
+        value = read_json(path)
+        check_format(path, value, FORMAT_VERSION)
+        config, backdrop = _config(path, value)
+        asset = Asset(config, _load_mesh(folder / "mesh.npz"), torch.zeros(3, *backdrop))
+        expected = {name: tuple(tensor.shape) for name, tensor in asset.state_dict().items()}
+        asset.load_state_dict(load_tensors(folder / "weights.safetensors", expected))
+        return asset.moved(torch.device(device))
+
+    def moved(self, device: torch.device) -> Asset:
+        """Itself, on `device`, mesh included."""
+        self.mesh = self.mesh.to(device)
+        return self.to(device)
+
+
+def renderer_kind(config: RendererConfig) -> str:
+    """The name that asset.json gives this family of renderers."""
+    return "pixel" if isinstance(config, PixelConfig) else "image"
+
+
+def _config(path: Path, value: dict[str, Any]) -> tuple[AssetConfig, tuple[int, int]]:
+    """The configuration in asset.json, with sizes bounded before anything is allocated."""
+    try:
+        stored = value["config"]
+        renderer = dict(stored["renderer"])
+        family = {"pixel": PixelConfig, "image": ImageConfig}[renderer.pop("kind")]
+        texture = TextureConfig(**stored["texture"])
+        config = AssetConfig(texture, family(**renderer))
+        height, width = (int(side) for side in stored["backdrop"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a valid asset description ({error}); remake it") from error
+    numbers = [texture.size, texture.channels, texture.levels, height, width]
+    numbers += [v for v in renderer.values() if isinstance(v, int)]
+    if not all(isinstance(n, int) and 0 <= n <= LARGEST_TEXTURE for n in numbers):
+        raise InputError(f"{path} asks for sizes that no asset has; remake it")
+    return config, (height, width)
+
+
+def _load_mesh(path: Path) -> Mesh:
+    if not path.is_file() or path.stat().st_size > LARGEST_MESH_BYTES:
+        raise InputError(f"{path} is missing or larger than 4 GiB; restore it")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            mesh = Mesh(*(torch.from_numpy(arrays[name]) for name in Mesh.__dataclass_fields__))
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise InputError(f"{path} is damaged ({error}); restore it") from error
+    rows = ((mesh.faces, mesh.vertices), (mesh.uv_faces, mesh.uvs), (mesh.normal_faces, mesh.faces))
+    for index, pointed in rows:
+        wrong = index.dtype != torch.int64 or index.ndim != 2 or index.shape[1:] != (3,)
+        limit = 3 * len(pointed) if pointed is mesh.faces else len(pointed)
+        if wrong or (len(index) and not 0 <= int(index.min()) <= int(index.max()) < limit):
+            raise InputError(f"{path} holds faces that point outside of the mesh; restore it")
+    return mesh

@@ -1,0 +1,154 @@
+"""The `dnr` command. torch is imported where work starts, so that --help does not wait for it."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, NoReturn
+
+import tyro
+from tyro.conf import Positional, subcommand
+
+from dnr.errors import InputError
+
+
+@dataclass(frozen=True)
+class Render:
+    """Render new views of a trained asset as a video or as a folder of images."""
+
+    run: Positional[Path]
+    """Run folder, as train.py writes it."""
+    out: Path
+    """Video (.mp4) or, without a suffix, a folder for PNG images."""
+    path: str = "orbit"
+    """Where the camera goes: orbit, train, test, or a camera path in a JSON file."""
+    frames: int | None = None
+    """Number of images; by default what the path asks for."""
+    size: int | None = None
+    """Height in pixels; by default that of the training views."""
+    fps: float = 30
+    """Images per second of the video."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Compare a trained asset with photos it has not seen, and print the numbers as JSON."""
+
+    run: Positional[Path]
+    """Run folder, as train.py writes it."""
+    data: Path | None = None
+    """Capture folder with the photos; by default the one the asset was trained on."""
+    split: Literal["test", "train"] = "test"
+    """Which of the capture's views to compare with."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what this machine has, what would be used, and what is missing."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Train on a scene made on the spot, render a turntable, and say where everything is."""
+
+
+Command = (
+    Annotated[Render, subcommand("render")]
+    | Annotated[Evaluate, subcommand("eval")]
+    | Annotated[Doctor, subcommand("doctor")]
+    | Annotated[Demo, subcommand("demo")]
+)
+
+
+def main() -> NoReturn:
+    """The `dnr` command."""
+    run_command(_run_dnr)
+
+
+def run_command(command: Callable[[], None]) -> NoReturn:
+    """Run `command` and end the process: 0 when it returns, 2 and a sentence for bad input."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        command()
+    except InputError as error:
+        _end(str(error), 2)
+    except KeyboardInterrupt:
+        _end("stopped; what was finished before is kept", 130)
+    except BrokenPipeError:  # as in `dnr doctor | head`: nobody reads on, which is no error of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        _end("the disk is full; free some space and try again", 2)
+    sys.exit(0)
+
+
+def _terminate(*_: object) -> NoReturn:
+    """Unlike the default, this removes what is half-written on its way out."""
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _end(sentence: str, status: int) -> NoReturn:
+    print(sentence, file=sys.stderr)
+    sys.exit(status)
+
+
+def _run_dnr() -> None:
+    command = tyro.cli(Command, prog="dnr", description="Neural assets: render, evaluate, try.")
+    match command:
+        case Render():
+            render(command)
+        case Evaluate():
+            evaluate(command)
+        case Doctor():
+            doctor()
+        case Demo():
+            from dnr.demo import demo
+
+            demo()
+
+
+def render(options: Render) -> None:
+    """Write the video or folder that `options` ask for."""
+    from dnr.asset import Asset
+    from dnr.device import choose_device
+    from dnr.geometry.paths import path_cameras
+    from dnr.video import write_clip
+
+    asset = Asset.load(options.run, choose_device(options.device))
+    cameras = path_cameras(options.path, asset, options.frames, options.size)
+    write_clip(options.out, (asset.render(camera) for camera in cameras), options.fps)
+
+
+def evaluate(options: Evaluate) -> None:
+    """Print the asset's scores as JSON."""
+    from dnr.asset import Asset
+    from dnr.device import choose_device
+    from dnr.training.evaluation import evaluate_asset
+
+    asset = Asset.load(options.run, choose_device(options.device))
+    print(json.dumps(evaluate_asset(asset, options.data, options.split), indent=2))
+
+
+def doctor() -> None:
+    """Print what the machine has; fail with the first thing that must be mended."""
+    from dnr.doctor import examine
+
+    findings = examine(Path.cwd())
+    for finding in findings:
+        print(f"{finding.subject:<14}{finding.text}")
+    problems = [finding.text for finding in findings if finding.is_problem]
+    if problems:
+        raise InputError(problems[0])
+    print("everything that training and rendering need works")

@@ -1,0 +1,101 @@
+"""The per-pixel renderer: a small network shades every surface point on its own.
+
+Nothing spills from one pixel to the next, any crop is exact, and the asset stays paintable:
+
+    colour = texture colour * gain + highlight + residual
+
+where gain and highlight are single numbers per point, the residual is small (it is penalised in
+training), and the network that makes all three does not see the texture's colour channels. Editing
+those channels is therefore painting, right from every view.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dnr.raster.surface import Surface
+from dnr.renderers.directional import NUM_HARMONICS, Lamps, directional_inputs
+from dnr.textures.harmonics import harmonics, reflect
+from dnr.textures.pyramid import COLOURS
+
+
+@dataclass(frozen=True)
+class PixelConfig:
+    hidden: int = 64
+    """Width of the two hidden layers."""
+    lamps: int = 16
+    """Learned directions to bright things; 0 leaves highlights to the harmonics alone."""
+    direction: Literal["bent", "reflection", "view", "none"] = "bent"
+    """What the network knows of direction: the mirror direction about a learned normal (with
+    lamps), about the mesh's normal, the view direction alone, or nothing. All but the first are for
+    ablations."""
+    combine: Literal["concatenate", "multiply"] = "concatenate"
+    """Whether harmonics stand beside the features or, as published in 2019, scale them."""
+
+
+class Shading(NamedTuple):
+    """Colours of N points, and the part of them that paint cannot reach."""
+
+    colour: Tensor  # [N, 3]
+    residual: Tensor  # [N, 3]
+
+
+class PixelRenderer(nn.Module):
+    def __init__(self, channels: int, config: PixelConfig) -> None:
+        super().__init__()
+        self.config = config
+        neural = channels - COLOURS
+        self.lamps = Lamps(config.lamps if config.direction == "bent" else 0)
+        inputs = neural
+        if config.direction == "bent":
+            inputs += NUM_HARMONICS + 1 + config.lamps
+        elif config.combine == "concatenate" and config.direction != "none":
+            inputs += NUM_HARMONICS + 1
+        self.layers = nn.ModuleList(
+            [
+                nn.Linear(inputs, config.hidden),
+                nn.Linear(config.hidden, config.hidden),
+                nn.Linear(config.hidden, 2 + COLOURS),
+            ]
+        )
+        nn.init.zeros_(self.layers[-1].weight)  # so that the first picture is the texture itself
+        nn.init.zeros_(self.layers[-1].bias)
+
+    def forward(self, features: Tensor, surface: Surface) -> Shading:  # [N, C], leading [N]
+        x = self._inputs(features[:, COLOURS:], surface)
+        first, second, last = self.layers
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=fast_bfloat16(x.device)):
+            y = last(functional.relu(second(functional.relu(first(x)))))
+        gain, highlight, residual = y.to(features.dtype).split([1, 1, COLOURS], dim=-1)
+        return Shading(features[:, :COLOURS] * (1 + gain) + highlight + residual, residual)
+
+    def _inputs(self, neural: Tensor, surface: Surface) -> Tensor:  # [N, C - 3] -> [N, K]
+        normal, view = surface.normal, surface.view
+        if self.config.direction == "bent":
+            return directional_inputs(neural, normal, view, *self.lamps())
+        if self.config.direction == "none":
+            return neural
+        direction = view if self.config.direction == "view" else reflect(view, normal)
+        if self.config.combine == "multiply":
+            return multiply_harmonics(neural, direction, first=0)
+        facing = (normal * view).sum(dim=-1, keepdim=True)
+        return torch.cat([neural, harmonics(direction, 3), facing], dim=-1)
+
+
+def multiply_harmonics(features: Tensor, direction: Tensor, first: int) -> Tensor:  # [*, C]
+    """Features with nine channels from `first` on scaled by the first three bands of harmonics."""
+    bands = harmonics(direction, 2)
+    scaled = features[..., first : first + 9] * bands
+    return torch.cat([features[..., :first], scaled, features[..., first + 9 :]], dim=-1)
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether matrix products are faster in bfloat16 here (they accumulate in float32 anyway)."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return device.type == "cpu" and torch.cpu._is_avx512_bf16_supported()

@@ -1,0 +1,101 @@
+"""Fused CPU kernels over a texel pyramid: look up, spread gradients back, and step texels.
+
+These are the fast twins of `NeuralTexture.sample` and `row_adam_reference`, and the tests hold them
+together. A pyramid is one array of texels `[R, C]`: every level is a row-major block of
+`size * size` rows with image row 0 on top; blocks follow each other, finest first.
+"""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from dnr.textures.bilinear import corner
+
+CORNERS = 4
+EPSILON = np.float32(1e-8)
+
+
+@numba.njit(cache=True, fastmath=True)
+def gather(texels, sizes, uv, out):
+    """Fill out [N, C] with the sum over all levels of bilinear lookups at uv [N, 2]."""
+    channels = texels.shape[1]
+    for point in range(len(uv)):
+        for c in range(channels):
+            out[point, c] = 0
+        start = 0
+        for size in sizes:
+            index, x, y = corner(uv[point, 0], uv[point, 1], size)
+            first = start + index
+            top_left = (1 - x) * (1 - y)
+            top_right = x * (1 - y)
+            low_left = (1 - x) * y
+            low_right = x * y
+            for c in range(channels):
+                out[point, c] += (
+                    top_left * texels[first, c]
+                    + top_right * texels[first + 1, c]
+                    + low_left * texels[first + size, c]
+                    + low_right * texels[first + size + 1, c]
+                )
+            start += size * size
+
+
+@numba.njit(cache=True, fastmath=True)
+def scatter(gradient, sizes, uv, slots, rows, sums):
+    """Collect what gradient [N, C] of `gather`'s result means for the texels it touched.
+
+    Returns how many rows were touched; rows[:count] lists them and sums[:count] holds their
+    gradients. `slots` [R] is scratch memory that needs no clearing between calls: a slot counts
+    only while rows[slot] points back (a sparse set).
+    """
+    channels = gradient.shape[1]
+    count = 0
+    start = 0
+    for size in sizes:
+        for point in range(len(uv)):
+            index, x, y = corner(uv[point, 0], uv[point, 1], size)
+            for which in range(CORNERS):
+                right = which & 1
+                below = which >> 1
+                weight = (x if right else 1 - x) * (y if below else 1 - y)
+                row = start + index + right + below * size
+                slot = slots[row]
+                if slot < count and rows[slot] == row:
+                    for c in range(channels):
+                        sums[slot, c] += weight * gradient[point, c]
+                else:
+                    slots[row] = count
+                    rows[count] = row
+                    for c in range(channels):
+                        sums[count, c] = weight * gradient[point, c]
+                    count += 1
+        start += size * size
+    return count
+
+
+@numba.njit(cache=True, fastmath=True)
+def adam_rows(texels, moments, ages, rows, sums, rates, shrink, starts, corrections, betas):
+    """One Adam step on the listed rows, each with its own age; untouched rows rest.
+
+    moments [R, 2, C] keeps both moments of a row side by side in memory; rates and shrink [L, C]
+    are the learning rate and decoupled decay per level and channel; corrections [A, 2] is a table
+    of 1 / (1 - beta ** age), because powers inside the loop are slow.
+    """
+    one = np.float32(1)
+    beta1, beta2 = betas
+    for slot in range(len(rows)):
+        row = rows[slot]
+        age = min(ages[row], len(corrections) - 1)
+        ages[row] += 1
+        level = 0
+        while level + 1 < len(starts) and row >= starts[level + 1]:
+            level += 1
+        for c in range(texels.shape[1]):
+            g = sums[slot, c]
+            mean = beta1 * moments[row, 0, c] + (one - beta1) * g
+            square = beta2 * moments[row, 1, c] + (one - beta2) * g * g
+            moments[row, 0, c] = mean
+            moments[row, 1, c] = square
+            step = mean * corrections[age, 0] / (np.sqrt(square * corrections[age, 1]) + EPSILON)
+            texels[row, c] = texels[row, c] * (one - shrink[level, c]) - rates[level, c] * step

@@ -1,0 +1,114 @@
+"""Scores of an asset on photos it has not seen."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dnr.asset import Asset
+from dnr.capture.folder import load_capture
+from dnr.capture.photos import Photos, prepare_photos
+from dnr.errors import InputError
+from dnr.files import read_json
+from dnr.geometry.camera_files import Split
+from dnr.images import images_from_tensor
+from dnr.progress import progress
+from dnr.training.exposure import fitted_gain
+from dnr.training.metrics import DEFINITION, lpips_or_none, psnr, ssim
+
+MEASURED = {
+    "pixels": "all pixels of a photo count; those that undistortion left without data do not. "
+    "Behind a mask the photo shows the asset's own backdrop",
+    "psnr_half": "as psnr, on the right half of each view after a gain per channel was fitted on "
+    "the left half (the exposure of a photo that training has not seen is unknown)",
+}
+
+
+class Scored(NamedTuple):
+    """One photo beside its rendering."""
+
+    name: str
+    truth: np.ndarray  # uint8 [H, W, 3]
+    render: np.ndarray  # uint8 [H, W, 3]
+    figures: dict[str, float]
+
+
+def score(asset: Asset, photos: Photos) -> Iterator[Scored]:
+    """Render every photo's view and compare."""
+    lpips, _ = lpips_or_none()
+    for index, camera in enumerate(photos.cameras):
+        render = asset.render(camera).cpu()
+        truth, valid = _photo_over_backdrop(photos, index, asset)
+        figures = _figures(render, truth, valid)
+        if lpips is not None:
+            figures["lpips"] = float(lpips(render * valid[:, None], truth * valid[:, None]))
+        images = images_from_tensor(torch.cat([truth, render]))
+        yield Scored(photos.names[index], images[0], images[1], figures)
+
+
+def summary(scored: list[Scored]) -> dict[str, float]:
+    """The means over views, and their number."""
+    if not scored:
+        return {"num_views": 0}
+    names = scored[0].figures
+    means = {name: float(np.mean([s.figures[name] for s in scored])) for name in names}
+    return means | {"num_views": len(scored)}
+
+
+def definition(numbers: dict[str, Any]) -> dict[str, str]:
+    """What each of `numbers` means."""
+    meanings = DEFINITION | MEASURED
+    return {name: meanings[name] for name in (*numbers, "pixels") if name in meanings}
+
+
+def evaluate_asset(run: Path, asset: Asset, data: Path | None, split: Split) -> dict[str, Any]:
+    """Scores on one split of a capture; by default the one that the asset was trained on."""
+    about = read_json(run / "asset.json").get("training", {})
+    source = data or Path(str(about.get("source", "")))
+    if not source.is_dir():
+        raise InputError(
+            f"{source} is not a folder; name the capture to compare with by --data CAPTURE"
+        )
+    mesh = (source / "mesh.obj") if about.get("mesh") is None else Path(str(about["mesh"]))
+    capture = load_capture(source, mesh if mesh.is_file() else None)
+    with tempfile.TemporaryDirectory(dir=run) as folder:
+        photos = prepare_photos(capture, Path(folder), about.get("size")).of(split)
+        if len(photos) == 0:
+            raise InputError(f"{source} has no {split} views; choose another --split")
+        scored = []
+        with progress(len(photos), "comparing views") as shown:
+            for item in score(asset, photos):
+                scored.append(item)
+                shown.update(len(scored), psnr=item.figures["psnr"])
+    numbers = summary(scored)
+    per_view = {item.name: item.figures for item in scored}
+    return {split: numbers, "views": per_view, "definition": definition(numbers)}
+
+
+def _figures(render: Tensor, truth: Tensor, valid: Tensor) -> dict[str, float]:
+    """All numbers of one view. Pixels without data are shown equal, so that no window sees them."""
+    half = truth.shape[-1] // 2
+    shown = torch.where(valid[:, None] > 0, render, truth)
+    figures = {"psnr": float(psnr(render, truth, valid)), "ssim": float(ssim(shown, truth))}
+    if half:
+        gain = fitted_gain(render[0, :, :, :half], truth[0, :, :, :half], valid[0, :, :half])
+        right = (slice(None), slice(None), slice(None), slice(half, None))
+        adjusted = render[right] * gain[:, None, None]
+        figures["psnr_half"] = float(psnr(adjusted, truth[right], valid[..., half:]))
+    return {name: min(value, 99.0) for name, value in figures.items()}  # equal images: not infinite
+
+
+def _photo_over_backdrop(photos: Photos, index: int, asset: Asset) -> tuple[Tensor, Tensor]:
+    """The photo [1, 3, H, W] with the backdrop behind its mask, and its weights [1, H, W]."""
+    photo = photos[index]
+    rgb = torch.from_numpy(np.array(photo.rgb)).permute(2, 0, 1)[None].float() / 255
+    alpha = torch.from_numpy(np.array(photo.alpha))[None, None].float() / 255
+    valid = torch.from_numpy(np.array(photo.valid == 255))[None].float()
+    backdrop = asset.backdrop(photos.cameras[index].rays().to(asset.device)).cpu()
+    return rgb * alpha + backdrop * (1 - alpha), valid

@@ -1,0 +1,49 @@
+"""What a user can ask of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from dnr.errors import InputError
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """The command line of train.py."""
+
+    source: Positional[Path]
+    """Capture folder: transforms.json, images and a mesh."""
+    out: Path
+    """Run folder to write: asset, metrics and report."""
+    kind: Literal["scene"] = "scene"
+    """What is in front of the camera."""
+    mesh: Path | None = None
+    """Mesh to use instead of the capture's own: OBJ, PLY or GLB."""
+    preset: Literal["preview", "paper", "unet", "pixel", "best", "realtime"] = "best"
+    """Texture, renderer, losses and budget that belong together."""
+    steps: int | None = None
+    """Stop after so many gradient steps; by default the preset's number."""
+    minutes: float | None = None
+    """Stop after so many minutes."""
+    size: int | None = None
+    """Height in pixels to train at; by default that of the images."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute; auto takes CUDA where there is one."""
+    seed: int = 0
+    """The same seed gives the same result."""
+    exposure: bool = False
+    """Learn a gain per photo and channel, for cameras whose exposure or white balance drifts."""
+    resume: bool = False
+    """Continue from the last checkpoint in the run folder."""
+    yes: bool = False
+    """Do not ask before replacing a run that is there already."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("steps", 0), ("minutes", 0), ("size", 16)):
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise InputError(f"--{name} must be at least {least}, got {value}")

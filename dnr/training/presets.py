@@ -1,0 +1,72 @@
+"""The presets: texture, renderer, losses, rates and budget that belong together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dnr.asset import AssetConfig
+from dnr.renderers.image import ImageConfig
+from dnr.renderers.pixel import PixelConfig
+from dnr.textures.pyramid import TextureConfig
+
+PresetName = Literal["preview", "paper", "unet", "pixel", "best", "realtime"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one asset is trained."""
+
+    asset: AssetConfig
+    steps: int
+    """Gradient steps, unless the user asks otherwise."""
+    batch: int = 16384
+    """Pixels per step, for renderers that shade every pixel on its own."""
+    crop: int = 256
+    """Side of the one crop per step, for renderers that look at images."""
+    texture_rate: float = 1e-3
+    """Adam's learning rate for texels."""
+    network_rate: float = 5e-3
+    """Adam's learning rate for the renderer."""
+    last_rate: float = 0.02
+    """Both rates fall along a cosine to this share of their start."""
+    decay: float = 0.1
+    """Pull of the finest neural texels towards zero per step; a quarter of it on each coarser
+    level, none on the coarsest and none on colours."""
+    residual_weight: float = 0.02
+    """Penalty on what paint cannot reach (pixel renderers)."""
+    colour_weight: float = 0.0
+    """Weight of the L1 between the texture's colour and the photo (image renderers)."""
+    texture_start: Literal["photos", "noise"] = "photos"
+    """Project the photos onto the texture first, or start from noise as published."""
+    refine_geometry: bool = False
+    """Let the photos move the mesh along its normals before training."""
+
+
+def recipe(preset: PresetName) -> Recipe:
+    """What `preset` stands for."""
+    texture = TextureConfig()
+    match preset:
+        case "preview":
+            return Recipe(AssetConfig(texture, PixelConfig()), steps=600)
+        case "pixel":
+            return Recipe(AssetConfig(texture, PixelConfig()), steps=6000)
+        case "best":
+            return Recipe(AssetConfig(texture, PixelConfig()), steps=8000, refine_geometry=True)
+        case "realtime":
+            light = TextureConfig(channels=8)
+            return Recipe(AssetConfig(light, PixelConfig(hidden=32, lamps=12)), steps=6000)
+        case "unet":
+            config = AssetConfig(texture, ImageConfig("residual"))
+            return Recipe(config, steps=4000, network_rate=2e-3, colour_weight=0.5)
+        case "paper":
+            return Recipe(
+                AssetConfig(texture, ImageConfig("paper")),
+                steps=4000,
+                crop=512,
+                network_rate=1e-3,
+                last_rate=1.0,
+                decay=0.0,
+                colour_weight=1.0,
+                texture_start="noise",
+            )

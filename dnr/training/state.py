@@ -1,0 +1,126 @@
+"""What training carries from step to step, and its checkpoints."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dnr.asset import Asset
+from dnr.errors import InputError
+from dnr.tensor_files import load_tensors, save_tensors
+from dnr.textures.pyramid import COLOURS
+from dnr.textures.row_adam import RowAdam
+from dnr.training.exposure import Exposure
+from dnr.training.presets import Recipe
+
+BETAS = (0.9, 0.99)
+
+
+@dataclass
+class TrainingState:
+    """Weights, optimisers and the place in the schedule."""
+
+    asset: Asset
+    recipe: Recipe
+    exposure: Exposure | None
+    texture_adam: RowAdam
+    network_adam: torch.optim.Adam
+    step: int = 0
+    total: int | None = None
+    """Steps in all; None until a budget in minutes has been turned into steps."""
+    seconds: float = 0.0
+    """Training time so far, over all sittings."""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    def rate_factor(self) -> float:
+        """Share of the learning rates at this step: a cosine from 1 to the recipe's last rate."""
+        done = 0.0 if self.total is None else self.step / max(self.total, 1)
+        last = self.recipe.last_rate
+        return last + (1 - last) * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def new_state(
+    asset: Asset, recipe: Recipe, num_views: int, exposure: bool, total: int | None
+) -> TrainingState:
+    """The state before the first step."""
+    codes = Exposure(num_views).to(asset.device) if exposure else None
+    levels, channels = asset.config.texture.levels, asset.config.texture.channels
+    rates = torch.full((levels, channels), recipe.texture_rate)
+    decay = torch.zeros(levels, channels)
+    for level in range(levels - 1):
+        decay[level, COLOURS:] = recipe.decay / 4**level
+    texture_adam = RowAdam(asset.texture, rates, decay, BETAS)
+    groups = [{"params": list(asset.renderer.parameters()), "rate": recipe.network_rate}]
+    if codes is not None:
+        groups.append({"params": list(codes.parameters()), "rate": recipe.network_rate / 5})
+    network_adam = torch.optim.Adam(groups, lr=recipe.network_rate, betas=BETAS)
+    return TrainingState(asset, recipe, codes, texture_adam, network_adam, total=total)
+
+
+def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, Any]) -> None:
+    """Everything needed to continue, in one file, whole or not at all.
+
+    `identity` is what a run must have in common with the checkpoint to continue from it.
+    """
+    head = {
+        "identity": identity,
+        "step": state.step,
+        "total": state.total,
+        "seconds": state.seconds,
+        "history": state.history,
+    }
+    text = torch.frombuffer(bytearray(json.dumps(head).encode()), dtype=torch.uint8)
+    save_tensors(path, {"head": text} | _tensors(state))
+
+
+def load_checkpoint(path: Path, state: TrainingState, identity: dict[str, Any]) -> None:
+    """Bring `state`, made by `new_state` for the same run, to where the checkpoint was written."""
+    tensors = load_tensors(path)
+    try:
+        head = json.loads(bytes(tensors.pop("head").tolist()))
+        own = _tensors(state)
+        fits = head["identity"] == identity
+        fits = fits and {k: v.shape for k, v in own.items()} == {
+            k: v.shape for k, v in tensors.items()
+        }
+        place = {name: head[name] for name in ("step", "total", "seconds", "history")}
+    except (KeyError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is not a checkpoint; start again without --resume") from error
+    if not fits:
+        raise InputError(
+            f"{path} belongs to a run with other photos, mesh or options; use the same ones, or "
+            "start again without --resume"
+        )
+    with torch.no_grad():
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+    for name, value in place.items():
+        setattr(state, name, value)
+
+
+def _tensors(state: TrainingState) -> dict[str, Tensor]:
+    """All tensors of `state` by name; copying into them restores it."""
+    tensors = {f"asset.{name}": value for name, value in state.asset.state_dict().items()}
+    tensors["mesh.vertices"] = state.asset.mesh.vertices
+    if state.exposure is not None:
+        tensors |= {f"exposure.{n}": v for n, v in state.exposure.state_dict().items()}
+    tensors["texture_adam.moments"] = state.texture_adam.moments
+    tensors["texture_adam.ages"] = state.texture_adam.ages
+    for number, parameter in enumerate(_network_parameters(state)):
+        moments = state.network_adam.state[parameter]
+        if not moments:  # torch makes these at the first step; a checkpoint needs their places
+            moments["step"] = torch.zeros(())
+            moments["exp_avg"] = torch.zeros_like(parameter)
+            moments["exp_avg_sq"] = torch.zeros_like(parameter)
+        tensors |= {f"network_adam.{number}.{name}": value for name, value in moments.items()}
+    return tensors
+
+
+def _network_parameters(state: TrainingState) -> list[Tensor]:
+    return [p for group in state.network_adam.param_groups for p in group["params"]]

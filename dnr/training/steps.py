@@ -1,0 +1,96 @@
+"""One gradient step, for renderers that shade pixels and for those that look at images.
+
+Sampled features are the leaves of the graph: autograd stops there, and the texture is stepped from
+the gradient that arrived (row_adam.py). No step touches more texels than its batch has seen.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dnr.raster.surface import Surface
+from dnr.renderers.image import ImageRenderer
+from dnr.renderers.pixel import PixelRenderer
+from dnr.textures.pyramid import COLOURS
+from dnr.training.crops import draw_crop
+from dnr.training.pixels import draw_pixels
+from dnr.training.state import TrainingState
+from dnr.training.views import Views
+
+LEAK = 0.05
+"""Slope of the loss beyond black and white: photos clip there, so renders may go beyond for almost
+nothing, yet not be lost."""
+
+
+def step(state: TrainingState, views: Views, seed: int) -> float:
+    """Draw a batch, move all weights once, and return the loss.
+
+    The batch depends on seed and step only, so a resumed run sees what an uninterrupted one sees.
+    """
+    rng = np.random.default_rng([seed, state.step])
+    is_image = isinstance(state.asset.renderer, ImageRenderer)
+    loss, features, uv = (_image_loss if is_image else _pixel_loss)(state, views, rng)
+    factor = state.rate_factor()
+    for group in state.network_adam.param_groups:
+        group["lr"] = group["rate"] * factor
+    state.network_adam.zero_grad()
+    loss.backward()
+    state.network_adam.step()
+    assert features.grad is not None
+    state.texture_adam.step(uv, features.grad, factor)
+    state.step += 1
+    return loss.item()
+
+
+def _pixel_loss(
+    state: TrainingState, views: Views, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:  # loss, features [N, C], uv [N, 2]
+    asset, renderer = state.asset, state.asset.renderer
+    assert isinstance(renderer, PixelRenderer)
+    batch = draw_pixels(views, state.recipe.batch, rng)
+    surface = Surface(*(field.to(asset.device) for field in batch.surface))
+    features = asset.texture.look_up(surface.uv).requires_grad_()
+    shading = renderer(features, surface)
+    colour = shading.colour
+    if state.exposure is not None:
+        colour = state.exposure(colour, batch.view.to(asset.device))
+    loss = (leaky(colour) - batch.colour.to(asset.device)).abs().mean()
+    loss = loss + state.recipe.residual_weight * shading.residual.square().mean()
+    return loss, features, surface.uv
+
+
+def _image_loss(
+    state: TrainingState, views: Views, rng: np.random.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    asset, renderer = state.asset, state.asset.renderer
+    assert isinstance(renderer, ImageRenderer)
+    crop = draw_crop(views, state.recipe.crop, rng)
+    surface = Surface(*(field.to(asset.device) for field in crop.surface))
+    seen, valid = crop.seen.to(asset.device), crop.valid.to(asset.device)
+    uv = surface.uv[seen]
+    features = asset.texture.look_up(uv).requires_grad_()
+    image = features.new_zeros(*seen.shape, features.shape[1])
+    image = image.masked_scatter(seen[..., None], features)
+    render = renderer(image, surface, seen, asset.backdrop(crop.rays.to(asset.device)))
+    photo = crop.colour.to(asset.device)
+    if state.exposure is not None:
+        which = torch.tensor([crop.view], device=asset.device)
+        render = (
+            render * state.exposure(torch.ones_like(render[:, :, 0, 0]), which)[..., None, None]
+        )
+    loss = _mean((leaky(render) - photo).abs(), valid)
+    if state.recipe.colour_weight:
+        colour = image[..., :COLOURS].permute(0, 3, 1, 2)
+        loss = loss + state.recipe.colour_weight * _mean((colour - photo).abs(), seen & valid)
+    return loss, features, uv
+
+
+def leaky(colour: Tensor) -> Tensor:
+    """The colour as a photo clips it, with a small slope left beyond 0 and 1."""
+    return colour.clamp(0, 1) * (1 - LEAK) + LEAK * colour
+
+
+def _mean(error: Tensor, where: Tensor) -> Tensor:  # [B, C, H, W], [B, H, W] bool
+    return (error * where[:, None]).sum() / (where.sum() * error.shape[1]).clamp(min=1)

@@ -1,0 +1,87 @@
+"""The asset before the first gradient step: an ordinary, well-made textured mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dnr.asset import Asset
+from dnr.textures.backdrop import panorama
+from dnr.textures.projection import SeenPixels, diffuse_colours, mean_colours, paint_pyramid
+from dnr.textures.pyramid import COLOURS
+from dnr.training.crops import read_crop
+from dnr.training.pixels import clean_pixels
+from dnr.training.views import SEEN, VALID, Views
+
+PLAIN = 3 / 255
+"""A background whose colours differ by no more than this (10 % to 90 %) is one solid colour."""
+MOST_RAYS = 20_000
+MOST_COLOURS = 200_000
+NOISE = 0.01
+
+
+def find_backdrop(views: Views) -> Tensor:  # [3, 1, 1] or [3, H, W]
+    """What the photos show beside the mesh: one colour if it is plain, a panorama otherwise."""
+    rays, colours = [], []
+    for view in range(len(views)):
+        state = views.colours[views.starts[view] : views.starts[view + 1], 3]
+        beside = np.flatnonzero((state & (SEEN | VALID)) == VALID)
+        if len(beside) == 0:
+            continue
+        crop = read_crop(views, view, (0, 0), views.size(view))
+        beside = torch.from_numpy(beside[:: max(len(beside) // MOST_RAYS, 1)])
+        rays.append(crop.rays.reshape(-1, 3)[beside])
+        colours.append(crop.colour[0].permute(1, 2, 0).reshape(-1, 3)[beside])
+    if not rays:
+        return torch.zeros(3, 1, 1)
+    seen = torch.cat(colours)
+    some = seen[:: len(seen) // MOST_COLOURS + 1]  # torch sorts at most 2 ** 24 at once
+    low, middle, high = some.quantile(seen.new_tensor([0.1, 0.5, 0.9]), dim=0)
+    if float((high - low).max()) <= PLAIN:
+        return middle[:, None, None]
+    return panorama(torch.cat(rays), seen)
+
+
+def project_photos(asset: Asset, views: Views) -> None:
+    """Set the texture's colours to the photos' mean, and `asset.diffuse` to it without highlights.
+
+    Neural channels start as small noise; a renderer whose last layer is zero shows the colours.
+    """
+    size = asset.config.texture.size
+    means = mean_colours(_seen(views), size)
+    paint_pyramid(asset.texture, means)
+    diffuse = diffuse_colours(_seen(views), size, means)[..., :COLOURS]
+    asset.diffuse.copy_((diffuse.clamp(0, 1) * 255).round().to(torch.uint8))
+
+
+def start_from_noise(asset: Asset, scale: float, generator: torch.Generator) -> None:
+    """Fill all channels with noise, as the published method does (with a scale of one)."""
+    texels = asset.texture.texels
+    noise = torch.randn(texels.shape, generator=generator) * scale
+    texels.data.copy_(noise)
+
+
+def start_neural_channels(asset: Asset, generator: torch.Generator) -> None:
+    """Small noise in everything but colour, so that channels differ from the first step on."""
+    texels = asset.texture.texels
+    noise = torch.randn(len(texels), texels.shape[1] - COLOURS, generator=generator) * NOISE
+    texels.data[:, COLOURS:] = noise.to(texels)
+
+
+def coverage(views: Views, size: int) -> np.ndarray:  # uint8 [S, S]
+    """How often each texel is seen, for the report: white is where most photos look."""
+    weight = mean_colours(_seen(views), size)[..., COLOURS].sqrt()
+    scale = weight.reshape(-1)[:: size * size // MOST_COLOURS + 1].quantile(0.98).clamp(min=1e-6)
+    return (weight / scale * 255).clamp(0, 255).to(torch.uint8).numpy()
+
+
+def _seen(views: Views) -> Iterator[SeenPixels]:
+    for view in range(len(views)):
+        batch = clean_pixels(views, view)
+        facing = (batch.surface.normal * batch.surface.view).sum(dim=-1).clamp(min=0.05)
+        yield SeenPixels(
+            batch.surface.uv.numpy(), batch.colour.numpy(), facing.numpy().astype(np.float32)
+        )
