@@ -55,13 +55,13 @@ class Asset(nn.Module):
         else:
             self.renderer = ImageRenderer(channels, config.renderer)
         self.backdrop = Backdrop(backdrop)
-        size = config.texture.size
+        size = config.texture.colour_size
         # The colour without highlights, as photographed: what painting is measured against.
         self.diffuse = nn.Buffer(torch.zeros(size, size, 3, dtype=torch.uint8))
 
     @property
     def device(self) -> torch.device:
-        return self.texture.texels.device
+        return self.texture.features.texels.device
 
     @torch.inference_mode()
     def render(self, camera: Camera) -> Tensor:  # [B, 3, H, W] in [0, 1]
@@ -72,7 +72,7 @@ class Asset(nn.Module):
             fragments = rasterize(self.mesh.vertices, self.mesh.faces, camera)
             surface = interpolate(fragments, self.mesh, camera)
             seen = fragments.face_id >= 0
-            features = self.texture.look_up(surface.uv) * seen[..., None]
+            features = look_up_image(self.texture, surface, seen)
             return self.renderer(features, surface, seen, background).clamp(0, 1)
         samples = shading_samples(self.mesh, camera, SUPERSAMPLING)
         return composite(samples, self.shade(samples), background)
@@ -83,7 +83,9 @@ class Asset(nn.Module):
         colours = []
         for points in zip(*(field.split(CHUNK) for field in samples.surface), strict=True):
             surface = Surface(*points)
-            colours.append(self.renderer(self.texture.look_up(surface.uv), surface).colour)
+            colours.append(
+                self.renderer(self.texture.look_up(surface.uv, surface.footprint), surface).colour
+            )
         return torch.cat(colours).clamp(0, 1) if colours else samples.surface.uv.new_zeros(0, 3)
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
@@ -122,6 +124,13 @@ class Asset(nn.Module):
         return self.to(device)
 
 
+def look_up_image(texture: NeuralTexture, surface: Surface, seen: Tensor) -> Tensor:
+    """Features [B, H, W, C] where `seen` [B, H, W], zero elsewhere."""
+    features = texture.look_up(surface.uv[seen], surface.footprint[seen])
+    image = features.new_zeros(*seen.shape, features.shape[-1])
+    return image.masked_scatter(seen[..., None], features)
+
+
 def renderer_kind(config: RendererConfig) -> str:
     """The name that asset.json gives this family of renderers."""
     return "pixel" if isinstance(config, PixelConfig) else "image"
@@ -138,7 +147,7 @@ def _config(path: Path, value: dict[str, Any]) -> tuple[AssetConfig, tuple[int, 
         height, width = (int(side) for side in stored["backdrop"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a valid asset description ({error}); remake it") from error
-    numbers = [texture.size, texture.channels, texture.levels, height, width]
+    numbers = [texture.colour_size, texture.channels, texture.levels, height, width]
     numbers += [v for v in renderer.values() if isinstance(v, int)]
     if not all(isinstance(n, int) and 0 <= n <= LARGEST_TEXTURE for n in numbers):
         raise InputError(f"{path} asks for sizes that no asset has; remake it")

@@ -111,6 +111,20 @@ def test_faces_across_the_near_plane_are_seen() -> None:
         torch.testing.assert_close(seen.depth[0, 10:, 16], expected)
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nothing_is_seen_before_the_near_plane(backend: Backend) -> None:
+    """A floor just below the camera reaches depth 1: it ends at depth 1e-6 on the screen."""
+    below = 4e-7
+    floor = torch.tensor([[-1e-3, below, 5e-7], [1e-3, below, 5e-7], [0, below, 1]])
+    size = (9, 14)
+    camera = Camera(torch.eye(4)[None], intrinsics_from_fov(60.0, size, floor), size)
+    seen = rasterize(floor, torch.tensor([[0, 1, 2]]), camera, backend)
+    depth = camera.intrinsics[0, 1, 1] * below / (torch.arange(9) + 0.5 - 4.5)
+    expected = (depth > 1e-6) & torch.isfinite(depth)
+    assert expected.tolist() == [False] * 5 + [True] * 3 + [False]
+    assert torch.equal(seen.face_id[0, :, 7] == 0, expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_cpu_equals_the_reference_bit_for_bit_on_any_number_of_threads(
     dtype: torch.dtype, rng: np.random.Generator

@@ -129,9 +129,10 @@ def test_gradients_of_vertices_and_camera() -> None:
     seen = rasterize(mesh.vertices, mesh.faces, camera)
     assert (seen.face_id >= 0).sum() > 10
 
-    def surface(vertices: Tensor, world_to_camera: Tensor, uvs: Tensor) -> Surface:
+    def surface(vertices: Tensor, world_to_camera: Tensor, uvs: Tensor) -> tuple[Tensor, ...]:
         moved = Mesh(vertices, mesh.faces, uvs, mesh.uv_faces, mesh.normal_faces)
-        return interpolate(seen, moved, Camera(world_to_camera, camera.intrinsics, camera.size))
+        posed = Camera(world_to_camera, camera.intrinsics, camera.size)
+        return interpolate(seen, moved, posed)[:4]  # the points, not the width of their filter
 
     inputs = (mesh.vertices.clone(), camera.world_to_camera.clone(), mesh.uvs.clone())
     assert torch.autograd.gradcheck(surface, tuple(x.requires_grad_() for x in inputs))
@@ -154,7 +155,7 @@ def test_gradients_match_differences_of_rasterised_images(generator: torch.Gener
     seen = rasterize(mesh.vertices, mesh.faces, camera)
     amount = torch.zeros((), dtype=torch.float64, requires_grad=True)
     surface = interpolate(seen, mesh.moved(mesh.vertices + amount * direction), camera)
-    for low, high, field in zip(first, second, surface, strict=True):
+    for low, high, field in zip(first[:4], second[:4], surface[:4], strict=True):
         cotangent = torch.randn(field.shape, generator=generator, dtype=torch.float64)
         cotangent = cotangent * kept[..., None]
         (slope,) = torch.autograd.grad((field * cotangent).sum(), amount, retain_graph=True)

@@ -22,14 +22,10 @@ def rasterize_cpu(
     face_id = np.full(shape, -1, np.int32)
     barycentric = np.zeros((*shape, 3), corners.dtype)
     depth = np.zeros(shape, corners.dtype)
-    nearest = np.empty(camera.size, np.float32)
     for view, matrix in enumerate(matrices):
         points, boxes, near = project_vertices(corners[view], matrix, *camera.size, 0.5)
-        nearest.fill(0)
         found = face_id[view], barycentric[view], depth[view]
-        run_in_bands(
-            rasterize_rows, camera.size[0], points, boxes, triangles, near, nearest, *found
-        )
+        run_in_bands(rasterize_rows, camera.size[0], points, boxes, triangles, near, *found)
     fields = face_id, barycentric, depth
     return Fragments(*(torch.from_numpy(field).to(vertices.device) for field in fields))
 

@@ -19,9 +19,10 @@ def rasterize_pytorch3d(
     camera: Camera,
 ) -> Fragments:
     """Fragments of the nearest faces. One near plane, the nearest of all, serves every view."""
-    # pyright: reportMissingImports=false
-    from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
-    from pytorch3d.structures import Meshes
+    from pytorch3d.renderer.mesh.rasterize_meshes import (  # pyright: ignore[reportMissingImports]
+        rasterize_meshes,
+    )
+    from pytorch3d.structures import Meshes  # pyright: ignore[reportMissingImports]
 
     height, width = camera.size
     matrices = projection(camera).to(vertices.device)

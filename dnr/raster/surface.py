@@ -32,6 +32,7 @@ class Surface(NamedTuple):
     position: Tensor  # [*, 3]
     normal: Tensor  # [*, 3], unit, smooth, turned towards the viewer's side of the face
     view: Tensor  # [*, 3], unit, from the surface to the camera
+    footprint: Tensor  # [*, 1], side of the pixel's patch of surface in uv units
 
 
 class Hits(NamedTuple):
@@ -102,14 +103,9 @@ def _surface_cpu(
     face_id: Tensor, barycentric: Tensor, pixel: Tensor, mesh: Mesh, camera: Camera, normals: Tensor
 ) -> Surface:
     like = mesh.vertices
-    fields = Surface(*(like.new_zeros(len(face_id), width) for width in (2, 3, 3, 3)))
-    inputs = (
-        face_id,
-        barycentric,
-        pixel,
-        camera.size[0] * camera.size[1],
-        camera.to(like).position,
-    )
+    fields = Surface(*(like.new_zeros(len(face_id), width) for width in (2, 3, 3, 3, 1)))
+    pixels_per_view, lens = camera.size[0] * camera.size[1], lens_of(camera.to(like))
+    inputs = (face_id, barycentric, pixel, pixels_per_view, camera.to(like).position, lens)
     attributes = (like, mesh.faces, mesh.uvs, mesh.uv_faces, normals, mesh.normal_faces)
     arrays = [
         x.detach().numpy() if isinstance(x, Tensor) else x for x in (*inputs, *attributes, *fields)
@@ -133,8 +129,34 @@ def _surface_torch(hits: Hits, mesh: Mesh, camera: Camera, normals: Tensor) -> S
     normal = _blend(weights, normals[mesh.normal_faces[face]])
     cancelled = normal.detach().norm(dim=-1, keepdim=True) < 1e-6  # opposite normals
     normal = side * functional.normalize(torch.where(cancelled, across, normal), dim=-1, eps=1e-30)
-    uv = _blend(weights, mesh.uvs[mesh.uv_faces[face]].to(corners))
-    return Surface(uv, position, normal, view)
+    corner_uvs = mesh.uvs[mesh.uv_faces[face]].to(corners)
+    uv = _blend(weights, corner_uvs)
+    lens = lens_of(camera)[hits.pixel // (camera.size[0] * camera.size[1])]
+    return Surface(
+        uv, position, normal, view, _footprint(origin - position, across, corner_uvs, lens)
+    )
+
+
+def lens_of(camera: Camera) -> Tensor:  # [B, 4]
+    """Viewing direction, and the area of one pixel on the plane at distance one."""
+    focal = camera.intrinsics[:, 0, 0] * camera.intrinsics[:, 1, 1]
+    return torch.cat([camera.world_to_camera[:, 2, :3], 1 / focal[:, None]], dim=-1)
+
+
+def _footprint(back: Tensor, across: Tensor, uvs: Tensor, lens: Tensor) -> Tensor:  # [N, 1]
+    """Square root of the uv area behind a pixel, of at most one.
+
+    A pixel at angle a off the axis covers the solid angle area * cos(a) ** 3, therefore
+    distance ** 2 times that of a plane that faces it; `across` brings in the tilt and the scale
+    from surface to uv at once, being twice the area of the face times its normal.
+    """
+    distance = back.norm(dim=-1)
+    cosine = -(back * lens[:, :3]).sum(dim=-1) / distance
+    first, second = uvs[:, 1] - uvs[:, 0], uvs[:, 2] - uvs[:, 0]
+    uv_area = (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]).abs()
+    facing = (across * back).sum(dim=-1).abs().clamp(min=1e-30) / distance
+    area = distance**2 * cosine.clamp(min=0) ** 3 * lens[:, 3] * uv_area / facing
+    return area.clamp(max=1).sqrt()[:, None]
 
 
 def _weights_on_rays(hits: Hits, corners: Tensor, camera: Camera) -> Tensor:  # [N, 3]

@@ -16,10 +16,9 @@ from dnr.raster.projection import BEHIND, DEGENERATE
 
 
 @compiled
-def rasterize_rows(
-    first_row, last_row, points, boxes, faces, near, nearest, face_id, barycentric, depth
-):
-    _find_nearest(first_row, last_row, points, boxes, faces, near, nearest, face_id)
+def rasterize_rows(first_row, last_row, points, boxes, faces, near, face_id, barycentric, depth):
+    """Fill these rows of images of -1 and zeros. Between the passes `depth` holds 1/z, rounded."""
+    _find_nearest(first_row, last_row, points, boxes, faces, near, depth, face_id)
     _weigh_corners(first_row, last_row, points, faces, face_id, barycentric, depth)
 
 

@@ -62,8 +62,7 @@ class ResidualUNet(nn.Module):
         super().__init__()
         self.entry = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.down = nn.ModuleList(
-            nn.Conv2d(wide, wider, 4, stride=2, padding=1)
-            for wide, wider in pairwise(widths)
+            nn.Conv2d(wide, wider, 4, stride=2, padding=1) for wide, wider in pairwise(widths)
         )
         self.up = nn.ModuleList(
             nn.Conv2d(wider + wide, wide, 3, padding=1)

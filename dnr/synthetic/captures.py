@@ -69,7 +69,7 @@ def _transforms(
 ) -> dict[str, Any]:
     matrix = cameras.intrinsics[0]
     camera_to_world = cameras.world_to_camera.inverse().numpy()
-    camera_to_world[:, :, 1:2] *= -1  # OpenCV axes to OpenGL axes: y and z turn around
+    camera_to_world[:, :, 1:3] *= -1  # OpenCV axes to OpenGL axes: y and z turn around
     frames = []
     for index in range(len(cameras)):
         frame = {

@@ -8,8 +8,9 @@ import numpy as np
 
 from dnr.geometry.cameras import Camera
 from dnr.synthetic.atlas import to_uv
+from dnr.synthetic.packed import Packed, pack
 from dnr.synthetic.scene import Colour, Scene
-from dnr.synthetic.shading import Packed, add_colours, locate, nearest, pack
+from dnr.synthetic.shading import add_colours, locate, nearest
 from dnr.synthetic.vectors import Vector, along, kernel, turned, unit
 
 BLOCK_ROWS = 8

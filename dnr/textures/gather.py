@@ -1,6 +1,6 @@
 """Fused CPU kernels over a texel pyramid: look up, spread gradients back, and step texels.
 
-These are the fast twins of `NeuralTexture.sample` and `row_adam_reference`, and the tests hold them
+These are the fast twins of `Pyramid.sample` and `row_adam_reference`, and the tests hold them
 together. A pyramid is one array of texels `[R, C]`: every level is a row-major block of
 `size * size` rows with image row 0 on top; blocks follow each other, finest first.
 """
@@ -16,21 +16,33 @@ CORNERS = 4
 EPSILON = np.float32(1e-8)
 
 
+@numba.njit(cache=True, fastmath=True, inline="always")
+def level_share(size, always, footprint):
+    """How much a level of this side counts for a pixel whose patch has this side in uv units."""
+    if size < always:
+        return np.float32(1)
+    return min(max(np.float32(2) - footprint * size, np.float32(0)), np.float32(1))
+
+
 @numba.njit(cache=True, fastmath=True)
-def gather(texels, sizes, uv, out):
-    """Fill out [N, C] with the sum over all levels of bilinear lookups at uv [N, 2]."""
+def gather(texels, sizes, always, uv, footprint, out):
+    """Fill out [N, C] with the weighted sum over all levels of bilinear lookups at uv [N, 2]."""
     channels = texels.shape[1]
     for point in range(len(uv)):
         for c in range(channels):
             out[point, c] = 0
         start = 0
         for size in sizes:
+            share = level_share(size, always, footprint[point, 0])
+            if share == 0:
+                start += size * size
+                continue
             index, x, y = corner(uv[point, 0], uv[point, 1], size)
             first = start + index
-            top_left = (1 - x) * (1 - y)
-            top_right = x * (1 - y)
-            low_left = (1 - x) * y
-            low_right = x * y
+            top_left = share * (1 - x) * (1 - y)
+            top_right = share * x * (1 - y)
+            low_left = share * (1 - x) * y
+            low_right = share * x * y
             for c in range(channels):
                 out[point, c] += (
                     top_left * texels[first, c]
@@ -42,23 +54,27 @@ def gather(texels, sizes, uv, out):
 
 
 @numba.njit(cache=True, fastmath=True)
-def scatter(gradient, sizes, uv, slots, rows, sums):
-    """Collect what gradient [N, C] of `gather`'s result means for the texels it touched.
+def scatter(gradient, sizes, always, uv, footprint, slots, rows, sums):
+    """Collect what gradient [N, C] of `gather`'s result (its first channels)
+    means for the texels it touched.
 
     Returns how many rows were touched; rows[:count] lists them and sums[:count] holds their
     gradients. `slots` [R] is scratch memory that needs no clearing between calls: a slot counts
     only while rows[slot] points back (a sparse set).
     """
-    channels = gradient.shape[1]
+    channels = sums.shape[1]
     count = 0
     start = 0
     for size in sizes:
         for point in range(len(uv)):
+            share = level_share(size, always, footprint[point, 0])
+            if share == 0:
+                continue
             index, x, y = corner(uv[point, 0], uv[point, 1], size)
             for which in range(CORNERS):
                 right = which & 1
                 below = which >> 1
-                weight = (x if right else 1 - x) * (y if below else 1 - y)
+                weight = share * (x if right else 1 - x) * (y if below else 1 - y)
                 row = start + index + right + below * size
                 slot = slots[row]
                 if slot < count and rows[slot] == row:

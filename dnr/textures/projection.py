@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dnr.textures.bilinear import corner
-from dnr.textures.pyramid import COLOURS, NeuralTexture
+from dnr.textures.pyramid import COLOURS
 
 LEAST_WEIGHT = 1e-3
 
@@ -71,26 +71,25 @@ def _splat(uv, colour, weight, size, brightest, sums):
 
 
 @torch.no_grad()
-def paint_pyramid(texture: NeuralTexture, colours: Tensor) -> None:  # [S, S, 4]
-    """Set the colour channels so that lookups at finest texel centres give `colours`.
+def paint_pyramid(levels: list[Tensor], colours: Tensor) -> None:  # [S, S, 3] each, [S, S, 4]
+    """Set `levels`, finest first, so that lookups at finest texel centres give `colours`.
 
     Coarse levels hold averages; finer ones what is missing. Texels without weight keep nothing of
     their own, so lookups there fall back on coarser levels: gutters and unseen parts fill up.
     """
     images = [colours.permute(2, 0, 1)[None]]
-    for _ in texture.config.sizes[1:]:
+    for _ in levels[1:]:
         finer, weight = images[-1][:, :COLOURS], images[-1][:, COLOURS:]
         sums = functional.avg_pool2d(torch.cat([finer * weight, weight], dim=1), 2)
         mean = sums[:, :COLOURS] / sums[:, COLOURS:].clamp(min=1e-12)
         images.append(torch.cat([mean, sums[:, COLOURS:]], dim=1))
     shown = _filled(images[-1])  # what all coarser levels together show, one level finer each turn
-    texture.level(texture.config.levels - 1)[..., :COLOURS] = shown[0].permute(1, 2, 0)
-    for index in reversed(range(texture.config.levels - 1)):
-        size = texture.config.sizes[index]
-        shown = functional.interpolate(shown, (size, size), mode="bilinear", align_corners=False)
-        known = images[index][:, COLOURS:] > LEAST_WEIGHT
-        missing = torch.where(known, images[index][:, :COLOURS] - shown, 0)
-        texture.level(index)[..., :COLOURS] = missing[0].permute(1, 2, 0)
+    levels[-1].copy_(shown[0].permute(1, 2, 0))
+    for level, image in zip(reversed(levels[:-1]), reversed(images[:-1]), strict=True):
+        shown = functional.interpolate(shown, level.shape[:2], mode="bilinear")
+        known = image[:, COLOURS:] > LEAST_WEIGHT
+        missing = torch.where(known, image[:, :COLOURS] - shown, 0)
+        level.copy_(missing[0].permute(1, 2, 0))
         shown = shown + missing
 
 

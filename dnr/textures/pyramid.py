@@ -1,4 +1,4 @@
-"""The neural texture: what is stored on the surface, as a Laplacian pyramid of features."""
+"""The neural texture: what is stored on the surface, as Laplacian pyramids of features."""
 
 from __future__ import annotations
 
@@ -18,66 +18,127 @@ COLOURS = 3
 @dataclass(frozen=True)
 class TextureConfig:
     size: int = 512
-    """Texels along each side of the finest level."""
+    """Texels along each side of the finest level that carries all channels."""
     channels: int = 16
     """Numbers per texel; the first three are red, green and blue."""
     levels: int = 4
-    """Pyramid levels, each half the size of the one before. A lookup sums them."""
+    """Levels that carry all channels, each half the size of the one before. A lookup sums them."""
+    colour_size: int = 512
+    """Texels along each side of the finest level of all. Levels finer than `size` hold colour only:
+    print is sharper than gloss, and features at that density would memorise photos."""
 
     def __post_init__(self) -> None:
         step = 2 ** (self.levels - 1)
-        if self.size % step or self.size < 2 * step:
+        if self.levels < 1 or self.size % step or self.size < 2 * step:
             raise ValueError(f"texture size must be a multiple of {step}, got {self.size}")
         if self.channels < COLOURS:
             raise ValueError(f"channels must be at least {COLOURS}, got {self.channels}")
+        ratio = self.colour_size / self.size
+        if ratio < 1 or ratio != 2 ** round(np.log2(ratio)):
+            raise ValueError(
+                f"colour_size must be size times a power of two, got {self.colour_size}"
+            )
 
     @property
-    def sizes(self) -> tuple[int, ...]:
-        """Sides of all levels, finest first."""
+    def feature_sizes(self) -> tuple[int, ...]:
+        """Sides of the levels with all channels, finest first."""
         return tuple(self.size >> level for level in range(self.levels))
 
     @property
-    def starts(self) -> tuple[int, ...]:
-        """Row of the texel array where each level begins, and the number of rows last."""
-        return (0, *np.cumsum([size * size for size in self.sizes]).tolist())
+    def colour_sizes(self) -> tuple[int, ...]:
+        """Sides of the finer levels with colour only, finest first."""
+        sizes, side = [], self.colour_size
+        while side > self.size:
+            sizes.append(side)
+            side //= 2
+        return tuple(sizes)
+
+
+class Pyramid(nn.Module):
+    """Levels of square images whose lookups are summed, finest first; gather.py has the layout.
+
+    A level counts fully for pixels whose patch of surface is no larger than its texels, and not at
+    all for patches twice as large: far away and at grazing angles fine detail is left out, as a
+    camera averages it out. Neither aliasing nor blur then ends up in the texels.
+    """
+
+    def __init__(self, sizes: tuple[int, ...], channels: int, always: int) -> None:
+        super().__init__()
+        self.sizes = sizes
+        self.always = always  # levels smaller than this side count for every patch
+        self.starts: tuple[int, ...] = (0, *np.cumsum([size * size for size in sizes]).tolist())
+        self.texels = nn.Parameter(torch.zeros(self.starts[-1], channels))
+
+    def level(self, index: int) -> Tensor:  # [S, S, C], row 0 on top
+        """A view (not a copy) of one level; 0 is the finest."""
+        first, last = self.starts[index : index + 2]
+        return self.texels[first:last].view(self.sizes[index], self.sizes[index], -1)
+
+    def sample(self, uv: Tensor, footprint: Tensor) -> Tensor:  # [N, 2], [N, 1] -> [N, C]
+        """The weighted sum of bilinear lookups, one call a level; differentiable on any device.
+
+        Beyond the outermost texel centres the edge texel repeats.
+        """
+        grid = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=-1)[None, None]  # v is up
+        total = uv.new_zeros(len(uv), self.texels.shape[1])
+        for index, size in enumerate(self.sizes):
+            image = self.level(index).permute(2, 0, 1)[None]
+            values = functional.grid_sample(
+                image, grid, padding_mode="border", align_corners=False
+            )[0, :, 0].T
+            weight = 1.0 if size < self.always else (2 - footprint * size).clamp(0, 1)
+            total = total + weight * values
+        return total
+
+    @torch.no_grad()
+    def look_up(self, uv: Tensor, footprint: Tensor) -> Tensor:  # [N, 2], [N, 1] -> [N, C]
+        """The same numbers as `sample`, without gradients and faster on the CPU."""
+        if uv.device.type != "cpu" or uv.dtype != torch.float32:
+            return self.sample(uv, footprint)
+        features = uv.new_empty(len(uv), self.texels.shape[1])
+        gather(
+            self.texels.detach().numpy(),
+            np.array(self.sizes),
+            self.always,
+            uv.contiguous().numpy(),
+            footprint.contiguous().numpy(),
+            features.numpy(),
+        )
+        return features
 
 
 class NeuralTexture(nn.Module):
-    """One array of texels [R, C]; see gather.py for its layout."""
+    """A pyramid of features, and above it, where wanted, one of finer colour."""
 
     def __init__(self, config: TextureConfig) -> None:
         super().__init__()
         self.config = config
-        self.texels = nn.Parameter(torch.zeros(config.starts[-1], config.channels))
+        coarsest = config.feature_sizes[-1]
+        self.features = Pyramid(config.feature_sizes, config.channels, always=coarsest + 1)
+        self.detail = Pyramid(config.colour_sizes, COLOURS, always=0)
 
-    def level(self, index: int) -> Tensor:  # [S, S, C], row 0 on top
-        """A view (not a copy) of one level; 0 is the finest."""
-        first, last = self.config.starts[index : index + 2]
-        size = self.config.sizes[index]
-        return self.texels[first:last].view(size, size, -1)
+    @property
+    def pyramids(self) -> tuple[Pyramid, Pyramid]:
+        return self.features, self.detail
 
-    def sample(self, uv: Tensor) -> Tensor:  # [*, 2] -> [*, C]
-        """The sum over levels of bilinear lookups, one call each; differentiable on any device.
+    def colour_levels(self) -> list[Tensor]:  # [S, S, 3] each
+        """Views of the colour of all levels, finest first: what painting edits."""
+        fine = [self.detail.level(index) for index in range(len(self.detail.sizes))]
+        coarse = [self.features.level(index) for index in range(len(self.features.sizes))]
+        return fine + [level[..., :COLOURS] for level in coarse]
 
-        Beyond the outermost texel centres the edge texel repeats.
-        """
-        points = uv.reshape(1, 1, -1, 2)
-        grid = torch.stack([2 * points[..., 0] - 1, 1 - 2 * points[..., 1]], dim=-1)  # v is up
-        total = uv.new_zeros(())
-        for index in range(self.config.levels):
-            image = self.level(index).permute(2, 0, 1)[None]
-            total = total + functional.grid_sample(
-                image, grid, padding_mode="border", align_corners=False
-            )
-        return total[0, :, 0].T.reshape(*uv.shape[:-1], -1)
+    def sample(self, uv: Tensor, footprint: Tensor) -> Tensor:  # [N, 2], [N, 1] -> [N, C]
+        """Features at surface points; differentiable with respect to texels and uv."""
+        features = self.features.sample(uv, footprint)
+        if not self.detail.sizes:
+            return features
+        detail = self.detail.sample(uv, footprint)
+        return features + functional.pad(detail, (0, features.shape[1] - COLOURS))
 
     @torch.no_grad()
-    def look_up(self, uv: Tensor) -> Tensor:  # [*, 2] -> [*, C]
+    def look_up(self, uv: Tensor, footprint: Tensor) -> Tensor:  # [N, 2], [N, 1] -> [N, C]
         """The same numbers as `sample`, without gradients and faster on the CPU."""
-        if uv.device.type != "cpu" or uv.dtype != torch.float32:
-            return self.sample(uv)
-        points = uv.reshape(-1, 2)
-        features = points.new_empty(len(points), self.config.channels)
-        sizes = np.array(self.config.sizes)
-        gather(self.texels.detach().numpy(), sizes, points.numpy(), features.numpy())
-        return features.reshape(*uv.shape[:-1], -1)
+        features = self.features.look_up(uv, footprint)
+        if self.detail.sizes:
+            features[:, :COLOURS] += self.detail.look_up(uv, footprint)
+        return features

@@ -40,21 +40,22 @@ def read_crop(views: Views, view: int, first: tuple[int, int], size: tuple[int, 
     width = int(views.widths[view])
     rows = views.starts[view] + (first[0] + np.arange(size[0])) * width + first[1]
     pixels = (rows[:, None] + np.arange(size[1])).reshape(-1)
-    uv, normal, back = (np.zeros((len(pixels), channels), np.float32) for channels in (2, 3, 3))
-    _unpack_crop(views.geometry[pixels], views.rays[view], first, size[1], uv, normal, back)
+    fields = [np.zeros((len(pixels), width), np.float32) for width in (2, 3, 3, 1)]
+    _unpack_crop(views.geometry[pixels], views.rays[view], first, size[1], *fields)
     colours = views.colours[pixels]
     state = torch.from_numpy(colours[:, 3].reshape(1, *size))
     seen = (state & SEEN) != 0
     colour = torch.from_numpy(colours[:, :3].astype(np.float32) / 255).reshape(1, *size, 3)
-    fields = [torch.from_numpy(x).reshape(1, *size, -1) for x in (uv, normal, back)]
+    uv, normal, back, footprint = (torch.from_numpy(x).reshape(1, *size, -1) for x in fields)
     hit = seen[..., None]
-    surface = Surface(fields[0] * hit, torch.empty(1, *size, 0), fields[1] * hit, fields[2] * hit)
+    nowhere = torch.empty(1, *size, 0)
+    surface = Surface(uv * hit, nowhere, normal * hit, back * hit, footprint * hit)
     valid = (state & VALID) != 0
-    return Crop(surface, seen, valid, colour.permute(0, 3, 1, 2), -fields[2], view)
+    return Crop(surface, seen, valid, colour.permute(0, 3, 1, 2), -back, view)
 
 
 @numba.njit(cache=True)
-def _unpack_crop(packed, ray, first, width, uv, normal, back):
+def _unpack_crop(packed, ray, first, width, uv, normal, back, footprint):
     for index in range(len(packed)):
-        unpack(packed[index], uv[index], normal[index])
+        footprint[index, 0] = unpack(packed[index], uv[index], normal[index])
         look_back(ray, first[0] + index // width, first[1] + index % width, back[index])

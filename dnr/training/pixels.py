@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from dnr.raster.surface import Surface
-from dnr.training.views import CLEAN, NORMAL_STEP, TILE, UV_STEP, Views
+from dnr.training.views import CLEAN, DENSITY_STEPS, NORMAL_STEP, TILE, UV_STEP, Views
 
 SPARE = 3
 """Tiles drawn per tile's worth of pixels wanted, since tiles at rims hold few clean ones."""
@@ -29,29 +29,41 @@ def draw_pixels(views: Views, count: int, rng: np.random.Generator) -> PixelBatc
 
     The number never varies, because matrix libraries compile anew for every shape.
     """
-    uv, normal, view = (np.empty((count, width), np.float32) for width in (2, 3, 3))
-    colour, which = np.empty((count, 3), np.float32), np.empty(count, np.int64)
+    arrays = _empty(count)
     filled = 0
     while filled < count:
         chosen = rng.integers(0, len(views.tiles), SPARE * max(count // TILE**2, 1))
-        filled = _collect(
-            views.tiles[chosen],
-            views.geometry,
-            views.colours,
-            views.starts,
-            views.widths,
-            views.rays,
-            (uv, normal, view, colour, which),
-            filled,
-        )
-    points = [torch.from_numpy(x) for x in (uv, normal, view)]
-    surface = Surface(points[0], torch.empty(count, 0), points[1], points[2])
-    return PixelBatch(surface, torch.from_numpy(colour), torch.from_numpy(which))
+        filled = _collect(views.tiles[chosen], *_flat(views), arrays, filled)
+    return _batch(arrays)
+
+
+def clean_pixels(views: Views, view: int) -> PixelBatch:
+    """All clean pixels of one photo."""
+    state = views.colours[views.starts[view] : views.starts[view + 1], 3]
+    arrays = _empty(int(((state & CLEAN) != 0).sum()))
+    _collect(views.tiles[views.tiles[:, 0] == view], *_flat(views), arrays, 0)
+    return _batch(arrays)
+
+
+def _empty(count: int) -> tuple[np.ndarray, ...]:
+    """Room for uv, normal, view direction, footprint, colour and number of the photo."""
+    fields = [np.empty((count, width), np.float32) for width in (2, 3, 3, 1, 3)]
+    return (*fields, np.empty(count, np.int64))
+
+
+def _flat(views: Views) -> tuple[np.ndarray, ...]:
+    return views.geometry, views.colours, views.starts, views.widths, views.rays
+
+
+def _batch(arrays: tuple[np.ndarray, ...]) -> PixelBatch:
+    uv, normal, view, footprint, colour, which = (torch.from_numpy(x) for x in arrays)
+    surface = Surface(uv, torch.empty(len(uv), 0), normal, view, footprint)
+    return PixelBatch(surface, colour, which)
 
 
 @numba.njit(cache=True)
 def _collect(tiles, geometry, colours, starts, widths, rays, out, filled):
-    uv, normal, view, colour, which = out
+    uv, normal, view, footprint, colour, which = out
     count = len(uv)
     for index in range(len(tiles)):
         number, first_row, first_column = tiles[index]
@@ -64,7 +76,7 @@ def _collect(tiles, geometry, colours, starts, widths, rays, out, filled):
                     continue
                 if filled == count:
                     return filled
-                unpack(geometry[pixel], uv[filled], normal[filled])
+                footprint[filled, 0] = unpack(geometry[pixel], uv[filled], normal[filled])
                 look_back(rays[number], row, column, view[filled])
                 for c in range(3):
                     colour[filled, c] = colours[pixel, c] * np.float32(1 / 255)
@@ -75,7 +87,7 @@ def _collect(tiles, geometry, colours, starts, widths, rays, out, filled):
 
 @numba.njit(cache=True, inline="always")
 def unpack(packed, uv, normal):
-    """The uv and the unit normal of one pixel of `Views.geometry`."""
+    """Write uv and unit normal of one pixel of `Views.geometry`; returns its footprint."""
     uv[0] = packed[0] * np.float32(UV_STEP)
     uv[1] = packed[1] * np.float32(UV_STEP)
     x = np.float32(np.int16(packed[2])) * np.float32(NORMAL_STEP)
@@ -88,6 +100,7 @@ def unpack(packed, uv, normal):
     normal[0] = x * over
     normal[1] = y * over
     normal[2] = z * over
+    return np.float32(DENSITY_STEPS) / max(packed[4], np.uint16(1))
 
 
 @numba.njit(cache=True, inline="always")
@@ -99,17 +112,3 @@ def look_back(ray, row, column, view):
     over = np.float32(1) / np.sqrt(view[0] ** 2 + view[1] ** 2 + view[2] ** 2)
     for axis in range(3):
         view[axis] *= over
-
-
-def clean_pixels(views: Views, view: int) -> PixelBatch:
-    """All clean pixels of one photo."""
-    pixels = slice(views.starts[view], views.starts[view + 1])
-    count = int(((views.colours[pixels, 3] & CLEAN) != 0).sum())
-    uv, normal, back = (np.empty((count, width), np.float32) for width in (2, 3, 3))
-    colour, which = np.empty((count, 3), np.float32), np.empty(count, np.int64)
-    tiles = views.tiles[views.tiles[:, 0] == view]
-    arrays = (views.geometry, views.colours, views.starts, views.widths, views.rays)
-    _collect(tiles, *arrays, (uv, normal, back, colour, which), 0)
-    points = [torch.from_numpy(x) for x in (uv, normal, back)]
-    surface = Surface(points[0], torch.empty(count, 0), points[1], points[2])
-    return PixelBatch(surface, torch.from_numpy(colour), torch.from_numpy(which))

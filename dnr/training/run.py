@@ -7,13 +7,14 @@ import platform
 import shutil
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from dnr import __version__
 from dnr.asset import Asset
@@ -36,6 +37,7 @@ from dnr.training.views import Views, lay_out_views
 from dnr.training.warm_start import (
     coverage,
     find_backdrop,
+    fitting_texture,
     project_photos,
     start_from_noise,
     start_neural_channels,
@@ -118,7 +120,8 @@ def _start(
     """The asset as it is before the first step."""
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
-    asset = Asset(chosen.asset, mesh, find_backdrop(views))
+    config = replace(chosen.asset, texture=fitting_texture(chosen.asset.texture, views))
+    asset = Asset(config, mesh, find_backdrop(views))
     if chosen.texture_start == "noise":
         start_from_noise(asset, 1.0, generator)
     else:
@@ -233,18 +236,24 @@ def _finish(
 
 def _texture_images(asset: Asset) -> list[tuple[str, np.ndarray]]:
     """The first channels of the texture as pictures."""
-    levels = range(asset.config.texture.levels)
-    size = (asset.config.texture.size,) * 2
-    total = sum(
-        torch.nn.functional.interpolate(
-            asset.texture.level(i).detach().cpu().permute(2, 0, 1)[None], size, mode="bilinear"
-        )
-        for i in levels
+    config = asset.config.texture
+    size = (min(config.colour_size, 1024),) * 2
+    levels = [level.detach().cpu() for level in asset.texture.colour_levels()]
+    colour = _summed(levels, size)
+    indices = range(config.levels)
+    neural = _summed(
+        [asset.texture.features.level(i)[..., 3:6].detach().cpu() for i in indices], size
     )
-    assert isinstance(total, torch.Tensor)
-    neural = total[:, 3:6] * 0.5 / total[:, 3:6].std().clamp(min=1e-6) / 2 + 0.5
-    pictures = images_from_tensor(torch.cat([total[:, :3], neural]).clamp(0, 1))
+    neural = neural / neural.std().clamp(min=1e-6) / 4 + 0.5
+    pictures = images_from_tensor(torch.cat([colour, neural]).clamp(0, 1))
     return [("colour", pictures[0]), ("first neural channels (the bent normal)", pictures[1])]
+
+
+def _summed(levels: list[torch.Tensor], size: tuple[int, int]) -> torch.Tensor:  # [1, 3, H, W]
+    """A pyramid as one image."""
+    images = [level.permute(2, 0, 1)[None] for level in levels]
+    grown = [functional.interpolate(image, size, mode="bilinear") for image in images]
+    return torch.stack(grown).sum(dim=0)
 
 
 def _cameras(photos: Photos) -> list[dict[str, Any]]:

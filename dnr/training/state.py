@@ -14,7 +14,7 @@ from torch import Tensor
 from dnr.asset import Asset
 from dnr.errors import InputError
 from dnr.tensor_files import load_tensors, save_tensors
-from dnr.textures.pyramid import COLOURS
+from dnr.textures.pyramid import COLOURS, Pyramid
 from dnr.textures.row_adam import RowAdam
 from dnr.training.exposure import Exposure
 from dnr.training.presets import Recipe
@@ -29,7 +29,7 @@ class TrainingState:
     asset: Asset
     recipe: Recipe
     exposure: Exposure | None
-    texture_adam: RowAdam
+    texture_adams: list[RowAdam]
     network_adam: torch.optim.Adam
     step: int = 0
     total: int | None = None
@@ -50,17 +50,23 @@ def new_state(
 ) -> TrainingState:
     """The state before the first step."""
     codes = Exposure(num_views).to(asset.device) if exposure else None
-    levels, channels = asset.config.texture.levels, asset.config.texture.channels
-    rates = torch.full((levels, channels), recipe.texture_rate)
-    decay = torch.zeros(levels, channels)
-    for level in range(levels - 1):
-        decay[level, COLOURS:] = recipe.decay / 4**level
-    texture_adam = RowAdam(asset.texture, rates, decay, BETAS)
+    texture_adams = [
+        _row_adam(pyramid, recipe) for pyramid in asset.texture.pyramids if pyramid.sizes
+    ]
     groups = [{"params": list(asset.renderer.parameters()), "rate": recipe.network_rate}]
     if codes is not None:
         groups.append({"params": list(codes.parameters()), "rate": recipe.network_rate / 5})
     network_adam = torch.optim.Adam(groups, lr=recipe.network_rate, betas=BETAS)
-    return TrainingState(asset, recipe, codes, texture_adam, network_adam, total=total)
+    return TrainingState(asset, recipe, codes, texture_adams, network_adam, total=total)
+
+
+def _row_adam(pyramid: Pyramid, recipe: Recipe) -> RowAdam:
+    """The optimiser of one pyramid: the finer a level, the more its features are held back."""
+    shape = (len(pyramid.sizes), pyramid.texels.shape[1])
+    decay = torch.zeros(shape)
+    for level in range(shape[0] - 1):
+        decay[level, COLOURS:] = recipe.decay / 4**level
+    return RowAdam(pyramid, torch.full(shape, recipe.texture_rate), decay, BETAS)
 
 
 def save_checkpoint(path: Path, state: TrainingState, identity: dict[str, Any]) -> None:
@@ -110,8 +116,9 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
     tensors["mesh.vertices"] = state.asset.mesh.vertices
     if state.exposure is not None:
         tensors |= {f"exposure.{n}": v for n, v in state.exposure.state_dict().items()}
-    tensors["texture_adam.moments"] = state.texture_adam.moments
-    tensors["texture_adam.ages"] = state.texture_adam.ages
+    for number, adam in enumerate(state.texture_adams):
+        tensors |= {f"texture_adam.{number}.moments": adam.moments}
+        tensors |= {f"texture_adam.{number}.ages": adam.ages}
     for number, parameter in enumerate(_network_parameters(state)):
         moments = state.network_adam.state[parameter]
         if not moments:  # torch makes these at the first step; a checkpoint needs their places

@@ -31,7 +31,7 @@ def step(state: TrainingState, views: Views, seed: int) -> float:
     """
     rng = np.random.default_rng([seed, state.step])
     is_image = isinstance(state.asset.renderer, ImageRenderer)
-    loss, features, uv = (_image_loss if is_image else _pixel_loss)(state, views, rng)
+    loss, features, surface = (_image_loss if is_image else _pixel_loss)(state, views, rng)
     factor = state.rate_factor()
     for group in state.network_adam.param_groups:
         group["lr"] = group["rate"] * factor
@@ -39,38 +39,39 @@ def step(state: TrainingState, views: Views, seed: int) -> float:
     loss.backward()
     state.network_adam.step()
     assert features.grad is not None
-    state.texture_adam.step(uv, features.grad, factor)
+    for adam in state.texture_adams:
+        adam.step(surface.uv, surface.footprint, features.grad, factor)
     state.step += 1
     return loss.item()
 
 
 def _pixel_loss(
     state: TrainingState, views: Views, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:  # loss, features [N, C], uv [N, 2]
+) -> tuple[Tensor, Tensor, Surface]:  # loss, features [N, C], where they lie [N]
     asset, renderer = state.asset, state.asset.renderer
     assert isinstance(renderer, PixelRenderer)
     batch = draw_pixels(views, state.recipe.batch, rng)
     surface = Surface(*(field.to(asset.device) for field in batch.surface))
-    features = asset.texture.look_up(surface.uv).requires_grad_()
+    features = asset.texture.look_up(surface.uv, surface.footprint).requires_grad_()
     shading = renderer(features, surface)
     colour = shading.colour
     if state.exposure is not None:
         colour = state.exposure(colour, batch.view.to(asset.device))
     loss = (leaky(colour) - batch.colour.to(asset.device)).abs().mean()
     loss = loss + state.recipe.residual_weight * shading.residual.square().mean()
-    return loss, features, surface.uv
+    return loss, features, surface
 
 
 def _image_loss(
     state: TrainingState, views: Views, rng: np.random.Generator
-) -> tuple[Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Surface]:
     asset, renderer = state.asset, state.asset.renderer
     assert isinstance(renderer, ImageRenderer)
     crop = draw_crop(views, state.recipe.crop, rng)
     surface = Surface(*(field.to(asset.device) for field in crop.surface))
     seen, valid = crop.seen.to(asset.device), crop.valid.to(asset.device)
-    uv = surface.uv[seen]
-    features = asset.texture.look_up(uv).requires_grad_()
+    points = Surface(*(field[seen] for field in surface))
+    features = asset.texture.look_up(points.uv, points.footprint).requires_grad_()
     image = features.new_zeros(*seen.shape, features.shape[1])
     image = image.masked_scatter(seen[..., None], features)
     render = renderer(image, surface, seen, asset.backdrop(crop.rays.to(asset.device)))
@@ -84,7 +85,7 @@ def _image_loss(
     if state.recipe.colour_weight:
         colour = image[..., :COLOURS].permute(0, 3, 1, 2)
         loss = loss + state.recipe.colour_weight * _mean((colour - photo).abs(), seen & valid)
-    return loss, features, uv
+    return loss, features, points
 
 
 def leaky(colour: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Everything training needs to know of the photos, twelve bytes per pixel, in two flat files.
+"""Everything training needs to know of the photos, fourteen bytes per pixel, in two flat files.
 
 For every pixel of every view: what it sees of the mesh (uv and normal as 16-bit fixed point; half
 floats would lose a texel near 1), its colour, and a state. The direction to the camera follows from
@@ -31,12 +31,14 @@ out); the photo has data here."""
 
 UV_STEP = 1 / 65535
 NORMAL_STEP = 1 / 32767
+DENSITY_STEPS = 8
+"""Steps per pixel across the whole of uv space: up to 8191 pixels can be told apart."""
 
 
 class Views(NamedTuple):
     """The photos of one split, flattened one after the other."""
 
-    geometry: np.ndarray  # uint16 [P, 4]: u, v, and the normal in octahedral coordinates
+    geometry: np.ndarray  # uint16 [P, 5]: u, v, octahedral normal, 1 / footprint
     colours: np.ndarray  # uint8 [P, 4]: red, green, blue, state
     starts: np.ndarray  # int64 [V + 1], first pixel of each view
     widths: np.ndarray  # int64 [V]
@@ -62,7 +64,7 @@ def lay_out_views(
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [camera.size for camera in photos.cameras]
     starts = np.concatenate([[0], np.cumsum([height * width for height, width in sizes])])
-    geometry = open_memmap(folder / "geometry.npy", "w+", np.uint16, (int(starts[-1]), 4))
+    geometry = open_memmap(folder / "geometry.npy", "w+", np.uint16, (int(starts[-1]), 5))
     colours = open_memmap(folder / "colours.npy", "w+", np.uint8, (int(starts[-1]), 4))
     rays = np.stack([_pixel_to_direction(camera) for camera in photos.cameras])
     tiles = []
@@ -81,7 +83,7 @@ def lay_out_views(
 
 
 def fill_geometry(
-    out: np.ndarray,  # uint16 [H * W, 4]
+    out: np.ndarray,  # uint16 [H * W, 5]
     mesh: Mesh,
     camera: Camera,
     backend: Backend = "auto",
@@ -93,7 +95,9 @@ def fill_geometry(
     uv = surface.uv.reshape(-1, 2).cpu().numpy()
     normal = octahedral(surface.normal.reshape(-1, 3).cpu().numpy())
     out[:, :2] = np.rint(np.clip(uv, 0, 1) / UV_STEP)
-    out[:, 2:] = np.rint(normal / NORMAL_STEP).astype(np.int16).view(np.uint16)
+    out[:, 2:4] = np.rint(normal / NORMAL_STEP).astype(np.int16).view(np.uint16)
+    footprint = surface.footprint.reshape(-1).cpu().numpy()
+    out[:, 4] = np.rint(np.clip(DENSITY_STEPS / np.maximum(footprint, 1e-9), 1, 65535))
     seen = (fragments.face_id[0] >= 0).cpu().numpy()
     return seen, seen & ~edge
 

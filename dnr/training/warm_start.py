@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,16 +12,28 @@ from torch import Tensor
 from dnr.asset import Asset
 from dnr.textures.backdrop import panorama
 from dnr.textures.projection import SeenPixels, diffuse_colours, mean_colours, paint_pyramid
-from dnr.textures.pyramid import COLOURS
+from dnr.textures.pyramid import COLOURS, TextureConfig
 from dnr.training.crops import read_crop
 from dnr.training.pixels import clean_pixels
-from dnr.training.views import SEEN, VALID, Views
+from dnr.training.views import CLEAN, DENSITY_STEPS, SEEN, VALID, Views
 
 PLAIN = 3 / 255
 """A background whose colours differ by no more than this (10 % to 90 %) is one solid colour."""
+LARGEST_COLOUR = 2048
 MOST_RAYS = 20_000
 MOST_COLOURS = 200_000
 NOISE = 0.01
+
+
+def fitting_texture(texture: TextureConfig, views: Views) -> TextureConfig:
+    """`texture` with colour as fine as the photos that look from close by, within LARGEST_COLOUR."""
+    density = views.geometry[:: len(views.geometry) // MOST_COLOURS + 1, 4]
+    seen = views.colours[:: len(views.colours) // MOST_COLOURS + 1, 3] & CLEAN != 0
+    wanted = np.quantile(density[seen], 0.75) / DENSITY_STEPS
+    size = texture.size
+    while size < LARGEST_COLOUR and size * 2**0.5 < wanted:
+        size *= 2
+    return replace(texture, colour_size=size)
 
 
 def find_backdrop(views: Views) -> Tensor:  # [3, 1, 1] or [3, H, W]
@@ -50,23 +63,22 @@ def project_photos(asset: Asset, views: Views) -> None:
 
     Neural channels start as small noise; a renderer whose last layer is zero shows the colours.
     """
-    size = asset.config.texture.size
+    size = asset.config.texture.colour_size
     means = mean_colours(_seen(views), size)
-    paint_pyramid(asset.texture, means)
+    paint_pyramid(asset.texture.colour_levels(), means)
     diffuse = diffuse_colours(_seen(views), size, means)[..., :COLOURS]
     asset.diffuse.copy_((diffuse.clamp(0, 1) * 255).round().to(torch.uint8))
 
 
 def start_from_noise(asset: Asset, scale: float, generator: torch.Generator) -> None:
     """Fill all channels with noise, as the published method does (with a scale of one)."""
-    texels = asset.texture.texels
-    noise = torch.randn(texels.shape, generator=generator) * scale
-    texels.data.copy_(noise)
+    texels = asset.texture.features.texels
+    texels.data.copy_(torch.randn(texels.shape, generator=generator) * scale)
 
 
 def start_neural_channels(asset: Asset, generator: torch.Generator) -> None:
     """Small noise in everything but colour, so that channels differ from the first step on."""
-    texels = asset.texture.texels
+    texels = asset.texture.features.texels
     noise = torch.randn(len(texels), texels.shape[1] - COLOURS, generator=generator) * NOISE
     texels.data[:, COLOURS:] = noise.to(texels)
 
