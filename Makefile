@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check bench
+.PHONY: setup demo test check bench ablation
 
 setup:
 	@command -v "$(PYTHON)" > /dev/null || { \
@@ -21,4 +21,7 @@ check: setup
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 bench: setup
-	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+ablation: setup
+	@$(BIN)/python -m benchmarks.ablation $(ARGS)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dnr import __version__
 from dnr.errors import InputError
-from dnr.files import check_format, read_json, write_json, written_whole
+from dnr.files import check_format, read_json, write_json
 from dnr.geometry.cameras import Camera
 from dnr.geometry.meshes import Mesh
+from dnr.geometry.npz_files import load_npz, save_npz
 from dnr.raster.rasterize import rasterize
 from dnr.raster.samples import Samples, composite, shading_samples
 from dnr.raster.surface import Surface, interpolate
@@ -22,14 +22,14 @@ from dnr.renderers.image import ImageConfig, ImageRenderer
 from dnr.renderers.pixel import PixelConfig, PixelRenderer
 from dnr.tensor_files import load_tensors, save_tensors
 from dnr.textures.backdrop import Backdrop
-from dnr.textures.pyramid import NeuralTexture, TextureConfig
+from dnr.textures.pyramid import COLOURS, NeuralTexture, TextureConfig
 
 FORMAT_VERSION = 1
 CHUNK = 8192
 """Points shaded at once: their activations fit the processor's cache."""
 SUPERSAMPLING = 3
-LARGEST_TEXTURE = 16384
-LARGEST_MESH_BYTES = 4 << 30
+LARGEST_SIZE = 16384
+"""Of anything that asset.json counts: texels along a side, channels, widths of layers."""
 
 RendererConfig = PixelConfig | ImageConfig
 
@@ -40,6 +40,11 @@ class AssetConfig:
 
     texture: TextureConfig
     renderer: RendererConfig
+
+    def __post_init__(self) -> None:
+        least = COLOURS + self.renderer.least_neural
+        if self.texture.channels < least:
+            raise ValueError(f"channels must be at least {least}, got {self.texture.channels}")
 
 
 class Asset(nn.Module):
@@ -90,9 +95,7 @@ class Asset(nn.Module):
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Write mesh, weights and asset.json, the last last: with it the asset is complete."""
-        mesh = {name: value.cpu().numpy() for name, value in vars(self.mesh).items()}
-        with written_whole(folder / "mesh.npz") as beside, beside.open("wb") as file:
-            np.savez(file, **mesh)
+        save_npz(folder / "mesh.npz", self.mesh)
         save_tensors(folder / "weights.safetensors", self.state_dict())
         config = {
             "texture": asdict(self.config.texture),
@@ -113,9 +116,16 @@ class Asset(nn.Module):
         value = read_json(path)
         check_format(path, value, FORMAT_VERSION)
         config, backdrop = _config(path, value)
-        asset = Asset(config, _load_mesh(folder / "mesh.npz"), torch.zeros(3, *backdrop))
-        expected = {name: tuple(tensor.shape) for name, tensor in asset.state_dict().items()}
-        asset.load_state_dict(load_tensors(folder / "weights.safetensors", expected))
+        mesh = load_npz(folder / "mesh.npz")
+        with torch.device("meta"):  # nothing is allocated that the file of weights does not hold
+            asset = Asset(config, mesh, torch.zeros(3, *backdrop))
+        weights = folder / "weights.safetensors"
+        own = asset.state_dict()
+        tensors = load_tensors(weights, {name: tuple(own[name].shape) for name in own})
+        wrong = [name for name in own if tensors[name].dtype != own[name].dtype]
+        if wrong:
+            raise InputError(f"{weights} holds {wrong[0]} in another number format; restore it")
+        asset.load_state_dict(tensors, assign=True)
         return asset.moved(torch.device(device))
 
     def moved(self, device: torch.device) -> Asset:
@@ -137,35 +147,34 @@ def renderer_kind(config: RendererConfig) -> str:
 
 
 def _config(path: Path, value: dict[str, Any]) -> tuple[AssetConfig, tuple[int, int]]:
-    """The configuration in asset.json, with sizes bounded before anything is allocated."""
+    """The configuration in asset.json. Types and sizes are checked before they are used."""
     try:
         stored = value["config"]
         renderer = dict(stored["renderer"])
         family = {"pixel": PixelConfig, "image": ImageConfig}[renderer.pop("kind")]
-        texture = TextureConfig(**stored["texture"])
-        config = AssetConfig(texture, family(**renderer))
-        height, width = (int(side) for side in stored["backdrop"])
+        texture = _checked(TextureConfig, stored["texture"])
+        config = AssetConfig(texture, _checked(family, renderer))
+        height, width = stored["backdrop"]
+        _check_size("backdrop", height, 1)
+        _check_size("backdrop", width, 1)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a valid asset description ({error}); remake it") from error
-    numbers = [texture.colour_size, texture.channels, texture.levels, height, width]
-    numbers += [v for v in renderer.values() if isinstance(v, int)]
-    if not all(isinstance(n, int) and 0 <= n <= LARGEST_TEXTURE for n in numbers):
-        raise InputError(f"{path} asks for sizes that no asset has; remake it")
     return config, (height, width)
 
 
-def _load_mesh(path: Path) -> Mesh:
-    if not path.is_file() or path.stat().st_size > LARGEST_MESH_BYTES:
-        raise InputError(f"{path} is missing or larger than 4 GiB; restore it")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            mesh = Mesh(*(torch.from_numpy(arrays[name]) for name in Mesh.__dataclass_fields__))
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise InputError(f"{path} is damaged ({error}); restore it") from error
-    rows = ((mesh.faces, mesh.vertices), (mesh.uv_faces, mesh.uvs), (mesh.normal_faces, mesh.faces))
-    for index, pointed in rows:
-        wrong = index.dtype != torch.int64 or index.ndim != 2 or index.shape[1:] != (3,)
-        limit = 3 * len(pointed) if pointed is mesh.faces else len(pointed)
-        if wrong or (len(index) and not 0 <= int(index.min()) <= int(index.max()) < limit):
-            raise InputError(f"{path} holds faces that point outside of the mesh; restore it")
-    return mesh
+def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
+    """`kind(**values)`, once every value is of its field's type and no size is absurd."""
+    for name, hint in get_type_hints(kind).items():
+        choices = get_args(hint)
+        if name not in values:
+            continue  # older files: the default
+        if hint is int:
+            _check_size(name, values[name], 0)
+        elif choices and values[name] not in choices:
+            raise ValueError(f"{name} must be one of {', '.join(choices)}")
+    return kind(**values)
+
+
+def _check_size(name: str, value: object, least: int) -> None:
+    if type(value) is not int or not least <= value <= LARGEST_SIZE:
+        raise ValueError(f"{name} must be a whole number from {least} to {LARGEST_SIZE}")

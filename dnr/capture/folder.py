@@ -51,6 +51,12 @@ def load_capture(folder: Path, mesh_file: Path | None = None) -> Capture:
     mesh_path = mesh_file or _mesh_in(folder)
     if not mesh_path.is_file():
         raise InputError(f"there is no mesh at {mesh_path}. Check the path.")
+    views, notes = load_views(folder)
+    return Capture(folder, views, mesh_path, notes)
+
+
+def load_views(folder: Path) -> tuple[list[View], list[str]]:
+    """The posed photos of `folder`, in the order of the file, with or without a mesh; and notes."""
     frames = read_frames(folder / "transforms.json")
     names = [_inside(folder, frame.file_path) for frame in frames]
     names = [name if Path(name).suffix else name + ".png" for name in names]  # as Blender sets do
@@ -69,7 +75,7 @@ def load_capture(folder: Path, mesh_file: Path | None = None) -> Capture:
             f"{len(turned)} photos ask to be shown turned (EXIF), the first is {turned[0]}; they "
             "are used as stored, because the cameras in transforms.json belong to that"
         )
-    return Capture(folder, views, mesh_path, notes)
+    return views, notes
 
 
 def load_capture_mesh(capture: Capture) -> tuple[Mesh, list[str]]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dnr.raster.surface import Surface
-from dnr.renderers.pixel import fast_bfloat16, multiply_harmonics
+from dnr.renderers.pixel import NUM_MULTIPLIED, fast_bfloat16, multiply_harmonics
 from dnr.renderers.unet import PaperUNet, ResidualUNet
 from dnr.textures.harmonics import harmonics, reflect
 from dnr.textures.pyramid import COLOURS
@@ -24,6 +24,11 @@ EXTRA = 9 + 3 + 1
 class ImageConfig:
     network: Literal["paper", "residual"] = "residual"
     """The published network, or the one without transposed convolutions and late norms."""
+
+    @property
+    def least_neural(self) -> int:
+        """Channels besides colour that it cannot do without."""
+        return NUM_MULTIPLIED if self.network == "paper" else 0
 
 
 class ImageRenderer(nn.Module):

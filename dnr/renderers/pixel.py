@@ -19,9 +19,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dnr.raster.surface import Surface
-from dnr.renderers.directional import NUM_HARMONICS, Lamps, directional_inputs
+from dnr.renderers.directional import NORMAL_OFFSET, NUM_HARMONICS, Lamps, directional_inputs
 from dnr.textures.harmonics import harmonics, reflect
 from dnr.textures.pyramid import COLOURS
+
+NUM_MULTIPLIED = 9
+"""Channels that the published way scales, by three bands of harmonics."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,14 @@ class PixelConfig:
     ablations."""
     combine: Literal["concatenate", "multiply"] = "concatenate"
     """Whether harmonics stand beside the features or, as published in 2019, scale them."""
+
+    @property
+    def least_neural(self) -> int:
+        """Channels besides colour that it cannot do without."""
+        if self.direction == "bent":
+            return NORMAL_OFFSET
+        multiplies = self.combine == "multiply" and self.direction != "none"
+        return NUM_MULTIPLIED if multiplies else 0
 
 
 class Shading(NamedTuple):
@@ -90,8 +101,10 @@ class PixelRenderer(nn.Module):
 def multiply_harmonics(features: Tensor, direction: Tensor, first: int) -> Tensor:  # [*, C]
     """Features with nine channels from `first` on scaled by the first three bands of harmonics."""
     bands = harmonics(direction, 2)
-    scaled = features[..., first : first + 9] * bands
-    return torch.cat([features[..., :first], scaled, features[..., first + 9 :]], dim=-1)
+    scaled = features[..., first : first + NUM_MULTIPLIED] * bands
+    return torch.cat(
+        [features[..., :first], scaled, features[..., first + NUM_MULTIPLIED :]], dim=-1
+    )
 
 
 def fast_bfloat16(device: torch.device) -> bool:

@@ -21,6 +21,7 @@ class Crop(NamedTuple):
     seen: Tensor  # [1, H, W] bool
     valid: Tensor  # [1, H, W] bool: the photo has data here
     colour: Tensor  # [1, 3, H, W]
+    alpha: Tensor  # [1, 1, H, W]: 1 on the object and wherever there is no mask
     rays: Tensor  # [1, H, W, 3], unit, away from the camera
     view: int
 
@@ -46,12 +47,13 @@ def read_crop(views: Views, view: int, first: tuple[int, int], size: tuple[int, 
     state = torch.from_numpy(colours[:, 3].reshape(1, *size))
     seen = (state & SEEN) != 0
     colour = torch.from_numpy(colours[:, :3].astype(np.float32) / 255).reshape(1, *size, 3)
+    alpha = torch.from_numpy(colours[:, 4].astype(np.float32) / 255).reshape(1, 1, *size)
     uv, normal, back, footprint = (torch.from_numpy(x).reshape(1, *size, -1) for x in fields)
     hit = seen[..., None]
     nowhere = torch.empty(1, *size, 0)
     surface = Surface(uv * hit, nowhere, normal * hit, back * hit, footprint * hit)
     valid = (state & VALID) != 0
-    return Crop(surface, seen, valid, colour.permute(0, 3, 1, 2), -back, view)
+    return Crop(surface, seen, valid, colour.permute(0, 3, 1, 2), alpha, -back, view)
 
 
 @numba.njit(cache=True)

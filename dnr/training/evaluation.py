@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +45,7 @@ def score(asset: Asset, photos: Photos) -> Iterator[Scored]:
     lpips, _ = lpips_or_none()
     for index, camera in enumerate(photos.cameras):
         render = asset.render(camera).cpu()
-        truth, valid = _photo_over_backdrop(photos, index, asset)
+        truth, valid = photo_over_backdrop(photos, index, asset)
         figures = _figures(render, truth, valid)
         if lpips is not None:
             figures["lpips"] = float(lpips(render * valid[:, None], truth * valid[:, None]))
@@ -69,18 +70,18 @@ def definition(numbers: dict[str, Any]) -> dict[str, str]:
 
 def evaluate_asset(run: Path, asset: Asset, data: Path | None, split: Split) -> dict[str, Any]:
     """Scores on one split of a capture; by default the one that the asset was trained on."""
-    about = read_json(run / "asset.json").get("training", {})
-    source = data or Path(str(about.get("source", "")))
+    source, size = _trained_on(run)
+    source = data or source
     if not source.is_dir():
         raise InputError(
             f"{source} is not a folder; name the capture to compare with by --data CAPTURE"
         )
-    mesh = (source / "mesh.obj") if about.get("mesh") is None else Path(str(about["mesh"]))
-    capture = load_capture(source, mesh if mesh.is_file() else None)
-    with tempfile.TemporaryDirectory(dir=run) as folder:
-        photos = prepare_photos(capture, Path(folder), about.get("size")).of(split)
-        if len(photos) == 0:
-            raise InputError(f"{source} has no {split} views; choose another --split")
+    capture = load_capture(source, run / "mesh.npz")  # its own mesh is not read
+    capture = replace(capture, views=[view for view in capture.views if view.split == split])
+    if not capture.views:
+        raise InputError(f"{source} has no {split} views; choose another --split")
+    with tempfile.TemporaryDirectory() as folder:
+        photos = prepare_photos(capture, Path(folder), size)
         scored = []
         with progress(len(photos), "comparing views") as shown:
             for item in score(asset, photos):
@@ -89,6 +90,14 @@ def evaluate_asset(run: Path, asset: Asset, data: Path | None, split: Split) -> 
     numbers = summary(scored)
     per_view = {item.name: item.figures for item in scored}
     return {split: numbers, "views": per_view, "definition": definition(numbers)}
+
+
+def _trained_on(run: Path) -> tuple[Path, int | None]:
+    """The capture that the run says it was trained on, and the height of its photos then."""
+    match read_json(run / "asset.json").get("training"):
+        case {"source": str(source), "size": int() | None as size}:
+            return Path(source), size
+    raise InputError(f"{run / 'asset.json'} does not say what was trained on; train again")
 
 
 def _figures(render: Tensor, truth: Tensor, valid: Tensor) -> dict[str, float]:
@@ -104,7 +113,7 @@ def _figures(render: Tensor, truth: Tensor, valid: Tensor) -> dict[str, float]:
     return {name: min(value, 99.0) for name, value in figures.items()}  # equal images: not infinite
 
 
-def _photo_over_backdrop(photos: Photos, index: int, asset: Asset) -> tuple[Tensor, Tensor]:
+def photo_over_backdrop(photos: Photos, index: int, asset: Asset) -> tuple[Tensor, Tensor]:
     """The photo [1, 3, H, W] with the backdrop behind its mask, and its weights [1, H, W]."""
     photo = photos[index]
     rgb = torch.from_numpy(np.array(photo.rgb)).permute(2, 0, 1)[None].float() / 255

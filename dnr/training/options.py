@@ -37,6 +37,10 @@ class TrainOptions:
     """The same seed gives the same result."""
     exposure: bool = False
     """Learn a gain per photo and channel, for cameras whose exposure or white balance drifts."""
+    background: Literal["auto", "solid", "captured", "random"] = "auto"
+    """What lies behind the mesh: one colour, a panorama of what the photos show there, or, while
+    training on masked photos, a new random colour in every step (then one colour). auto captures
+    unless the photos have masks or a plain background."""
     resume: bool = False
     """Continue from the last checkpoint in the run folder."""
     yes: bool = False

@@ -39,6 +39,8 @@ class Recipe:
     """Weight of the L1 between the texture's colour and the photo (image renderers)."""
     texture_start: Literal["photos", "noise"] = "photos"
     """Project the photos onto the texture first, or start from noise as published."""
+    random_background: bool = False
+    """Put another colour behind object and photo in every step (image renderers, masked photos)."""
     refine_geometry: bool = False
     """Let the photos move the mesh along its normals before training."""
 

@@ -91,7 +91,7 @@ def load_checkpoint(path: Path, state: TrainingState, identity: dict[str, Any]) 
     try:
         head = json.loads(bytes(tensors.pop("head").tolist()))
         own = _tensors(state)
-        fits = head["identity"] == identity
+        fits = head["identity"] == json.loads(json.dumps(identity))  # tuples become lists
         fits = fits and {k: v.shape for k, v in own.items()} == {
             k: v.shape for k, v in tensors.items()
         }

@@ -74,17 +74,23 @@ def _image_loss(
     features = asset.texture.look_up(points.uv, points.footprint).requires_grad_()
     image = features.new_zeros(*seen.shape, features.shape[1])
     image = image.masked_scatter(seen[..., None], features)
-    render = renderer(image, surface, seen, asset.backdrop(crop.rays.to(asset.device)))
-    photo = crop.colour.to(asset.device)
+    alpha, background = crop.alpha.to(asset.device), asset.backdrop(crop.rays.to(asset.device))
+    if state.recipe.random_background:
+        colour = torch.from_numpy(rng.random(3, np.float32)).to(background)
+        background = colour[:, None, None].expand_as(background)
+    render = renderer(image, surface, seen, background)
+    gain = render.new_ones(1, 3)
     if state.exposure is not None:
-        which = torch.tensor([crop.view], device=asset.device)
-        render = (
-            render * state.exposure(torch.ones_like(render[:, :, 0, 0]), which)[..., None, None]
-        )
-    loss = _mean((leaky(render) - photo).abs(), valid)
+        gain = state.exposure(gain, torch.tensor([crop.view], device=asset.device))
+    gain = gain[..., None, None]
+    # Behind its mask the photo shows the renderer's own background, exposed like the rest of it.
+    behind = (background * gain.detach()).clamp(0, 1)
+    photo = crop.colour.to(asset.device) * alpha + behind * (1 - alpha)
+    loss = _mean((leaky(render * gain) - photo).abs(), valid)
     if state.recipe.colour_weight:
         colour = image[..., :COLOURS].permute(0, 3, 1, 2)
-        loss = loss + state.recipe.colour_weight * _mean((colour - photo).abs(), seen & valid)
+        on_object = seen & valid & (alpha[:, 0] == 1)
+        loss = loss + state.recipe.colour_weight * _mean((colour - photo).abs(), on_object)
     return loss, features, points
 
 

@@ -1,12 +1,13 @@
-"""Everything training needs to know of the photos, fourteen bytes per pixel, in two flat files.
+"""Everything training needs to know of the photos, fifteen bytes per pixel, in two flat files.
 
 For every pixel of every view: what it sees of the mesh (uv and normal as 16-bit fixed point; half
-floats would lose a texel near 1), its colour, and a state. The direction to the camera follows from
+floats would lose a texel near 1), its colour, a state, and its mask. The direction to the camera follows from
 the pixel itself. The mesh is rasterised once per view here and not again during training.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ import torch
 from numpy.lib.format import open_memmap
 
 from dnr.capture.photos import Photos
+from dnr.errors import InputError
+from dnr.files import DISK_TROUBLES
 from dnr.geometry.cameras import Camera
 from dnr.geometry.meshes import Mesh
 from dnr.raster.edges import edge_pixels
@@ -39,7 +42,7 @@ class Views(NamedTuple):
     """The photos of one split, flattened one after the other."""
 
     geometry: np.ndarray  # uint16 [P, 5]: u, v, octahedral normal, 1 / footprint
-    colours: np.ndarray  # uint8 [P, 4]: red, green, blue, state
+    colours: np.ndarray  # uint8 [P, 5]: red, green, blue, state, alpha (255 on the object)
     starts: np.ndarray  # int64 [V + 1], first pixel of each view
     widths: np.ndarray  # int64 [V]
     rays: np.ndarray  # float32 [V, 3, 3]: homogeneous pixel to direction, in the mesh's frame
@@ -64,8 +67,8 @@ def lay_out_views(
     folder.mkdir(parents=True, exist_ok=True)
     sizes = [camera.size for camera in photos.cameras]
     starts = np.concatenate([[0], np.cumsum([height * width for height, width in sizes])])
-    geometry = open_memmap(folder / "geometry.npy", "w+", np.uint16, (int(starts[-1]), 5))
-    colours = open_memmap(folder / "colours.npy", "w+", np.uint8, (int(starts[-1]), 4))
+    geometry = _room(folder / "geometry.npy", np.uint16, (int(starts[-1]), 5))
+    colours = _room(folder / "colours.npy", np.uint8, (int(starts[-1]), 5))
     rays = np.stack([_pixel_to_direction(camera) for camera in photos.cameras])
     tiles = []
     for index, camera in enumerate(photos.cameras):
@@ -76,10 +79,28 @@ def lay_out_views(
         clean &= (photo.valid == 255) & (photo.alpha == 255)
         state = SEEN * seen + CLEAN * clean + VALID * (photo.valid == 255)
         colours[pixels, 3] = state.reshape(-1)
+        colours[pixels, 4] = photo.alpha.reshape(-1)
         tiles.append(_tiles(index, clean))
         shown(index + 1)
     widths = np.array([width for _, width in sizes])
     return Views(geometry, colours, starts, widths, rays, np.concatenate(tiles))
+
+
+def _room(path: Path, dtype: type[np.generic], shape: tuple[int, int]) -> np.ndarray:
+    """An array of zeros that lives in the new file `path`.
+
+    Its blocks are taken from the disk at once: writing through a map to a full disk kills the
+    process without a word.
+    """
+    try:
+        array = open_memmap(path, "w+", dtype, shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        words = DISK_TROUBLES.get(error.errno or 0) or error.strerror or str(error)
+        raise InputError(f"{path} cannot be written: {words}") from error
+    return array
 
 
 def fill_geometry(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -29,6 +30,8 @@ def fitting_texture(texture: TextureConfig, views: Views) -> TextureConfig:
     """`texture` with colour as fine as the photos that look from close by, within LARGEST_COLOUR."""
     density = views.geometry[:: len(views.geometry) // MOST_COLOURS + 1, 4]
     seen = views.colours[:: len(views.colours) // MOST_COLOURS + 1, 3] & CLEAN != 0
+    if not seen.any():  # so little is to be seen that the sample has missed it
+        return texture
     wanted = np.quantile(density[seen], 0.75) / DENSITY_STEPS
     size = texture.size
     while size < LARGEST_COLOUR and size * 2**0.5 < wanted:
@@ -36,12 +39,25 @@ def fitting_texture(texture: TextureConfig, views: Views) -> TextureConfig:
     return replace(texture, colour_size=size)
 
 
-def find_backdrop(views: Views) -> Tensor:  # [3, 1, 1] or [3, H, W]
-    """What the photos show beside the mesh: one colour if it is plain, a panorama otherwise."""
+def has_masks(views: Views) -> bool:
+    """Whether any photo says that a part of it does not count."""
+    return bool((views.colours[:, 4] < 255).any())
+
+
+def find_backdrop(
+    views: Views, background: Literal["auto", "solid", "captured"] = "auto"
+) -> Tensor:  # [3, 1, 1] or [3, H, W]
+    """What the photos show beside the mesh: one colour (their median), or a panorama.
+
+    "auto" takes one colour if that is all there is, and for photos with masks: masks say that
+    what lies behind them is not wanted.
+    """
     rays, colours = [], []
     for view in range(len(views)):
-        state = views.colours[views.starts[view] : views.starts[view + 1], 3]
-        beside = np.flatnonzero((state & (SEEN | VALID)) == VALID)
+        _, _, _, state, alpha = views.colours[views.starts[view] : views.starts[view + 1]].T
+        away = (state & (SEEN | VALID)) == VALID
+        # Of a masked photo, what sticks out of the mesh is still the object.
+        beside = np.flatnonzero(away & (alpha == 0) if (alpha < 255).any() else away)
         if len(beside) == 0:
             continue
         crop = read_crop(views, view, (0, 0), views.size(view))
@@ -53,7 +69,8 @@ def find_backdrop(views: Views) -> Tensor:  # [3, 1, 1] or [3, H, W]
     seen = torch.cat(colours)
     some = seen[:: len(seen) // MOST_COLOURS + 1]  # torch sorts at most 2 ** 24 at once
     low, middle, high = some.quantile(seen.new_tensor([0.1, 0.5, 0.9]), dim=0)
-    if float((high - low).max()) <= PLAIN:
+    plain = float((high - low).max()) <= PLAIN or has_masks(views)
+    if background == "solid" or (background == "auto" and plain):
         return middle[:, None, None]
     return panorama(torch.cat(rays), seen)
 

@@ -1,0 +1,149 @@
+"""Time and memory of every preset: shading a frame, a whole frame, a training step, a training."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from benchmarks.floors import count_flops, forward_bytes, measure_layers, step_bytes
+from benchmarks.results import ROOT, Results, Row
+from benchmarks.scenes import OpenScene, capture_folder, open_scene
+from benchmarks.timing import copy_bandwidth, measure, threads
+from benchmarks.training import Variant, start
+from dnr.asset import SUPERSAMPLING, Asset, look_up_image
+from dnr.errors import InputError
+from dnr.geometry.cameras import Camera
+from dnr.raster.rasterize import rasterize
+from dnr.raster.samples import shading_samples
+from dnr.raster.surface import interpolate
+from dnr.renderers.image import ImageRenderer
+from dnr.synthetic.config import SceneConfig
+from dnr.training.crops import draw_crop
+from dnr.training.pixels import draw_pixels
+from dnr.training.presets import PresetName, recipe
+from dnr.training.state import TrainingState
+from dnr.training.steps import step
+from dnr.training.views import Views
+
+FRAME_THREADS = 2
+MEMORY_STEPS = 20
+
+
+def measure_presets(
+    results: Results,
+    like: SceneConfig,
+    presets: Sequence[PresetName],
+    sides: Sequence[int],
+    repeats: int,
+    out: Path,
+) -> None:
+    """Add the rows that are missing."""
+    missing = [
+        (p, s) for s in sides for p in presets if not results.has("presets", preset=p, side=s)
+    ]
+    for side in dict.fromkeys(side for _, side in missing):
+        few = replace(like, size=(side, side), num_train=8, num_test=2)
+        with open_scene(few, out) as scene:
+            for preset in [p for p, s in missing if s == side]:
+                results.add("presets", _measured(preset, side, scene, repeats))
+
+
+def _measured(preset: PresetName, side: int, scene: OpenScene, repeats: int) -> Row:
+    """All numbers of one preset. The mesh is not refined: that changes no speed here."""
+    chosen = replace(recipe(preset), refine_geometry=False)
+    camera = scene.held_out.cameras[0]
+    with threads(1):
+        state, views = start(Variant(chosen), scene, total=1000)
+        asset, bandwidth = state.asset, copy_bandwidth()
+        forward, uv = shading(asset, camera)
+        shade = measure(forward, repeats)
+        layers = measure_layers(asset.renderer, forward, repeats)
+        frame = measure(lambda: asset.render(camera), repeats)
+        train = measure(lambda: step(state, views, 0), repeats)
+        step_flops = count_flops(lambda: step(state, views, 0))
+        floors = {
+            "forward_flop_floor_ms": 1000 * layers.seconds,
+            "forward_byte_floor_ms": 1000 * forward_bytes(asset, layers, uv) / bandwidth,
+            "step_flop_floor_ms": 1000 * step_flops / layers.speed,
+            "step_byte_floor_ms": 1000
+            * step_bytes(asset, layers, batch_uv(state, views))
+            / bandwidth,
+        }
+    with threads(FRAME_THREADS):
+        parallel = measure(lambda: asset.render(camera), repeats)
+    return {
+        "preset": preset,
+        "side": side,
+        "points": len(uv),
+        "forward_ms_min": shade.least,
+        "forward_ms_median": shade.median,
+        "forward_gflop": layers.flops / 1e9,
+        "gflop_per_second": layers.speed / 1e9,
+        "forward_over_floor": shade.least / (1000 * layers.seconds),
+        "step_ms_min": train.least,
+        "step_ms_median": train.median,
+        "step_gflop": step_flops / 1e9,
+        "frame_ms_median": frame.median,
+        "frames_per_second_2_threads": 1000 / parallel.median,
+        **floors,
+    }
+
+
+def shading(asset: Asset, camera: Camera) -> tuple[Callable[[], Tensor], Tensor]:
+    """What follows rasterisation (lookups and renderer), and the uv [N, 2] of what is shaded."""
+    renderer, mesh = asset.renderer, asset.mesh
+    if isinstance(renderer, ImageRenderer):
+        fragments = rasterize(mesh.vertices, mesh.faces, camera)
+        surface = interpolate(fragments, mesh, camera)
+        seen, background = fragments.face_id >= 0, asset.backdrop(camera.rays())
+
+        def image() -> Tensor:
+            features = look_up_image(asset.texture, surface, seen)
+            return renderer(features, surface, seen, background)
+
+        return torch.no_grad()(image), surface.uv[seen]
+    samples = shading_samples(mesh, camera, SUPERSAMPLING)
+    return torch.no_grad()(lambda: asset.shade(samples)), samples.surface.uv
+
+
+def batch_uv(state: TrainingState, views: Views) -> Tensor:  # [N, 2]
+    """Where one training step looks."""
+    rng = np.random.default_rng(0)
+    if isinstance(state.asset.renderer, ImageRenderer):
+        crop = draw_crop(views, state.recipe.crop, rng)
+        return crop.surface.uv[crop.seen]
+    return draw_pixels(views, state.recipe.batch, rng).surface.uv
+
+
+def measure_memory(
+    results: Results, like: SceneConfig, presets: Sequence[PresetName], out: Path
+) -> None:
+    """Add the peak resident memory of train.py, from its start to the finished report."""
+    for preset in presets:
+        if results.has("memory", preset=preset, side=like.size[0]):
+            continue
+        source = capture_folder(like, out)
+        with tempfile.TemporaryDirectory(dir=out) as folder:
+            command = [sys.executable, "-m", "benchmarks.memory", sys.executable, "train.py"]
+            command += [str(source.absolute()), "--out", str(Path(folder).absolute() / "run")]
+            command += ["--preset", preset, "--steps", str(MEMORY_STEPS)]
+            done = subprocess.run(
+                command,
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                env=os.environ | {"OMP_NUM_THREADS": "1"},
+            )
+        if done.returncode:
+            raise InputError(f"train.py --preset {preset} failed: {done.stderr[-2000:]}")
+        row: Row = {"preset": preset, "side": like.size[0], "photos": like.num_train}
+        results.add("memory", row | {"peak_gib": int(done.stdout) / 2**30})

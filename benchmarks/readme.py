@@ -1,0 +1,58 @@
+"""Put the measured tables into the README: `python -m benchmarks.readme`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from benchmarks.ablation import ablation_table
+from benchmarks.results import ROOT, Results
+from benchmarks.tables import all_tables, provenance
+from dnr.cli import run_command
+from dnr.errors import InputError
+from dnr.files import written_whole
+
+FIRST, LAST = "<!-- bench -->", "<!-- /bench -->"
+
+
+@dataclass(frozen=True)
+class Readme:
+    """Replace what stands between the bench markers of the README with the measured tables."""
+
+    readme: Path = ROOT / "README.md"
+    """The file with the markers."""
+    results: Path = ROOT / "benchmarks" / "results"
+    """Folder of bench.json and ablation.json."""
+
+
+def fill_readme(readme: Path, text: str) -> None:
+    """Write `text` between the markers of `readme`."""
+    before = readme.read_text() if readme.is_file() else ""
+    start, first, rest = before.partition(FIRST)
+    _, last, end = rest.partition(LAST)
+    if not first or not last:
+        raise InputError(f"{readme} has no {FIRST} and {LAST} lines; add them where tables belong")
+    with written_whole(readme) as beside:
+        beside.write_text(f"{start}{FIRST}\n{text}\n{LAST}{end}")
+
+
+def measured(folder: Path) -> str:
+    """All tables of the files in `folder`."""
+    bench = Results.open(folder / "bench.json").sections
+    rows = Results.open(folder / "ablation.json").sections.get("ablation", [])
+    if not bench and not rows:
+        raise InputError(f"{folder} holds no results; run make bench and make ablation first")
+    texts = [all_tables(bench)] if bench else []
+    if rows:
+        title = (
+            f"**What each choice is worth, {rows[0]['budget']:g} s of one core (`make ablation`)**"
+        )
+        texts += [title, ablation_table(rows), provenance({"ablation": rows})]
+    return "\n\n".join(texts)
+
+
+if __name__ == "__main__":
+    chosen = tyro.cli(Readme)
+    run_command(lambda: fill_readme(chosen.readme, measured(chosen.results)))

@@ -1,0 +1,114 @@
+"""Measured rows as markdown tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from benchmarks.quality import MEAN_TEXTURE, PLAIN_TEXTURE
+from benchmarks.results import Row
+
+Sections = dict[str, list[Row]]
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A markdown table; the first column is text, the others are numbers."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def all_tables(sections: Sections) -> str:
+    """Everything that has been measured, with a line on where and when."""
+    parts = [
+        ("Rasteriser, one thread, milliseconds", "raster", raster_table),
+        ("Texture lookups, one thread, milliseconds", "sampling", sampling_table),
+        ("Presets, one thread unless said otherwise, milliseconds", "presets", preset_table),
+        ("Peak resident memory of train.py", "memory", memory_table),
+    ]
+    texts = [
+        f"**{title}**\n\n{make(sections[key])}" for title, key, make in parts if key in sections
+    ]
+    texts += [
+        f"**{scene}: PSNR in dB (against the averaged texture) and SSIM on held-out views**\n\n"
+        + quality_table([row for row in sections["quality"] if row["scene"] == scene])
+        for scene in dict.fromkeys(row["scene"] for row in sections.get("quality", []))
+    ]
+    return "\n\n".join([*texts, provenance(sections)])
+
+
+def provenance(sections: Sections) -> str:
+    """Where and when the rows were measured."""
+    rows = [row for section in sections.values() for row in section]
+    days = sorted({row["date"] for row in rows})
+    commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
+    machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
+    return (
+        f"Measured {' to '.join(dict.fromkeys(days[:1] + days[-1:]))} at {commits} on {machines}."
+    )
+
+
+def raster_table(rows: list[Row]) -> str:
+    head = ["faces", "size", "rasteriser", "least", "median", "byte floor"]
+    return table(
+        head,
+        [
+            [f"{r['faces']:,}", r["side"], r["backend"]]
+            + [f"{r[k]:.2f}" for k in ("ms_min", "ms_median", "byte_floor_ms")]
+            for r in rows
+        ],
+    )
+
+
+def sampling_table(rows: list[Row]) -> str:
+    head = ["frame", "channels", "levels", "fused", "torch", "times faster", "byte floor"]
+    return table(
+        head,
+        [
+            [f"{r['side']} x {r['side']}", r["channels"], r["levels"]]
+            + [f"{r['fused_ms_median']:.2f}", f"{r['torch_ms_median']:.2f}"]
+            + [f"{r['torch_ms_median'] / r['fused_ms_median']:.1f}", f"{r['byte_floor_ms']:.2f}"]
+            for r in rows
+        ],
+    )
+
+
+def preset_table(rows: list[Row]) -> str:
+    """ "/ floor" is the least forward time over the time of its bare layers."""
+    head = ["preset", "size", "forward", "FLOP floor", "byte floor", "/ FLOP floor", "frame"]
+    head += ["frames/s, 2 threads", "step", "FLOP floor", "byte floor", "GFLOP/s"]
+    keys = ["forward_ms_median", "forward_flop_floor_ms", "forward_byte_floor_ms"]
+    keys += ["forward_over_floor", "frame_ms_median", "frames_per_second_2_threads"]
+    keys += ["step_ms_median", "step_flop_floor_ms", "step_byte_floor_ms", "gflop_per_second"]
+    return table(head, [[r["preset"], r["side"], *(f"{r[k]:.4g}" for k in keys)] for r in rows])
+
+
+def memory_table(rows: list[Row]) -> str:
+    head = ["preset", "photos", "size", "GiB"]
+    return table(
+        head, [[r["preset"], r["photos"], r["side"], f"{r['peak_gib']:.2f}"] for r in rows]
+    )
+
+
+def quality_table(rows: list[Row]) -> str:
+    """One scene: methods down, budgets of processor time across."""
+    averages = [row for row in rows if row["budget"] == 0]
+    trained = [row for row in rows if row["budget"] > 0]
+    base = next((r["psnr"] for r in averages if r["method"] == MEAN_TEXTURE), None)
+    budgets = sorted({row["budget"] for row in trained})
+    cells = {(row["method"], row["budget"]): figures(row, base) for row in trained}
+    order = [m for m in (PLAIN_TEXTURE, MEAN_TEXTURE) if any(r["method"] == m for r in averages)]
+    lines = [[r["method"], figures(r, base), *[""] * len(budgets)] for r in averages]
+    lines.sort(key=lambda line: order.index(line[0]))
+    for method in dict.fromkeys(row["method"] for row in trained):
+        lines.append([method, "", *[cells.get((method, budget), "") for budget in budgets]])
+    return table(["method", "untrained", *[f"{budget:g} s" for budget in budgets]], lines)
+
+
+def figures(row: Row, base: float | None) -> str:
+    """One cell; the seconds are given where they miss the budget by more than a twentieth."""
+    text = f"{row['psnr']:.2f}"
+    if base is not None and row["psnr"] != base:
+        text += f" ({row['psnr'] - base:+.2f})"
+    text += f" {row['ssim']:.3f}"
+    if row["budget"] and abs(row["cpu_seconds"] / row["budget"] - 1) > 0.05:
+        text += f" [{row['cpu_seconds']:.0f} s]"
+    return text

@@ -1,0 +1,110 @@
+"""Depth maps that several photos confirm, and a guess wherever they do not."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from dnr.capture.patch_cost import kernel
+from dnr.capture.patch_match import Planes
+from dnr.capture.stereo_views import StereoView
+
+MOST_COST = 0.7
+MOST_SHIFT_PX = 1.0  # there and back again
+MOST_DEPTH_ERROR = 0.01
+LEAST_AGREEING = 2
+
+
+class DepthMap(NamedTuple):
+    """Depth along the camera's z axis, and how much to believe it."""
+
+    depth: np.ndarray  # float32 [H, W], above 0 everywhere
+    reliable: np.ndarray  # bool [H, W]: measured and confirmed; elsewhere it is a guess
+
+
+def confirmed_depth(
+    index: int, views: list[StereoView], planes: list[Planes], others: list[int]
+) -> np.ndarray:  # float32 [H, W], 0 where nothing was confirmed
+    """The mean of a view's depth and of those views that agree with it."""
+    view = views[index]
+    total = 1 / np.maximum(planes[index].inverse[..., 0], 1e-12)
+    own = total.copy()
+    count = np.zeros(view.grey.shape, np.int32)
+    usable = view.usable & (planes[index].cost < MOST_COST)
+    for other in others:
+        there = views[other]
+        relative = there.world_to_camera @ np.linalg.inv(view.world_to_camera)
+        maps = _pixel_map(view, there, relative), _pixel_map(there, view, np.linalg.inv(relative))
+        good = planes[other].cost < MOST_COST
+        _add_agreeing(
+            own, usable, planes[other].inverse[..., 0], good & there.usable, *maps, total, count
+        )
+    return np.where(usable & (count >= LEAST_AGREEING), total / (count + 1), 0).astype(np.float32)
+
+
+def _pixel_map(view: StereoView, other: StereoView, relative: np.ndarray) -> np.ndarray:  # [3, 4]
+    """(depth * pixel, 1) of `view` to the homogeneous pixel, times its depth, of `other`."""
+    turn = other.intrinsics @ relative[:3, :3] @ np.linalg.inv(view.intrinsics)
+    return np.concatenate([turn, (other.intrinsics @ relative[:3, 3])[:, None]], axis=1)
+
+
+@kernel
+def _add_agreeing(own, usable, inverse, good, there, back, total, count):
+    """Follow every pixel into the other view and back; add what comes home."""
+    height, width = own.shape
+    rows, columns = inverse.shape
+    for row in range(height):
+        for column in range(width):
+            if not usable[row, column]:
+                continue
+            z, x, y = own[row, column], column + 0.5, row + 0.5
+            w = z * (there[2, 0] * x + there[2, 1] * y + there[2, 2]) + there[2, 3]
+            if not w > 1e-9:
+                continue
+            u = (z * (there[0, 0] * x + there[0, 1] * y + there[0, 2]) + there[0, 3]) / w
+            v = (z * (there[1, 0] * x + there[1, 1] * y + there[1, 2]) + there[1, 3]) / w
+            if not (u > 0 and v > 0 and u < columns and v < rows):
+                continue
+            i, j = int(v), int(u)
+            if not good[i, j]:
+                continue
+            far = 1 / inverse[i, j]
+            u, v = j + 0.5, i + 0.5
+            depth = far * (back[2, 0] * u + back[2, 1] * v + back[2, 2]) + back[2, 3]
+            if not abs(depth - z) < MOST_DEPTH_ERROR * z:
+                continue
+            # Compared at the depth of the surface there: the pixel itself was rounded.
+            hx = (far * (back[0, 0] * u + back[0, 1] * v + back[0, 2]) + back[0, 3]) / depth - x
+            hy = (far * (back[1, 0] * u + back[1, 1] * v + back[1, 2]) + back[1, 3]) / depth - y
+            if hx * hx + hy * hy < MOST_SHIFT_PX * MOST_SHIFT_PX:
+                total[row, column] += depth
+                count[row, column] += 1
+
+
+def completed(
+    depth: np.ndarray,  # float32 [H, W], 0 where unknown
+    farthest: np.ndarray,  # float32 [H, W]: no guess goes beyond this
+) -> DepthMap:
+    """The map with all gaps closed smoothly, in inverse depth, from their surroundings."""
+    known = depth > 0
+    if not known.any():
+        return DepthMap(farthest.copy(), known)
+    inverse = np.where(known, 1 / np.where(known, depth, 1), 0).astype(np.float32)
+    levels = [(inverse, known.astype(np.float32))]
+    while min(levels[-1][0].shape) > 1:  # pull: coarser means of what is known
+        value, weight = levels[-1]
+        size = (max(value.shape[1] // 2, 1), max(value.shape[0] // 2, 1))
+        summed = cv2.resize(value * weight, size, interpolation=cv2.INTER_AREA)
+        weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+        levels.append((summed / np.maximum(weight, 1e-12), np.minimum(4 * weight, 1)))
+    value, weight = levels[-1]
+    filled = np.where(weight > 0, value, np.median(inverse[known])).astype(np.float32)
+    for value, weight in reversed(levels[:-1]):  # push: into what finer levels do not know
+        guess = cv2.resize(filled, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        filled = weight * value + (1 - weight) * guess
+    near, far = np.percentile(depth[known], [1, 99])
+    guess = np.clip(1 / np.maximum(filled, 1e-9), 0.95 * near, 1.15 * far)
+    guess = np.minimum(guess, farthest)
+    return DepthMap(np.where(known, depth, guess).astype(np.float32), known)
