@@ -84,7 +84,7 @@ def bench(options: Bench) -> str:
     if "memory" in options.parts:
         measure_memory(results, like, options.presets, out)
     if "quality" in options.parts:
-        trained = [preset for preset in options.presets if preset != "preview"]
+        trained: list[PresetName] = [preset for preset in options.presets if preset != "preview"]
         measure_quality(results, like, options.scenes, trained, options.seconds, out)
     return all_tables(results.sections)
 

@@ -114,7 +114,9 @@ def ablate(options: Ablation) -> str:
     torch.set_num_threads(1)
     options.out.mkdir(parents=True, exist_ok=True)
     results = Results.open(options.out / "ablation.json")
-    like = SceneConfig("sphere", (options.size,) * 2, options.train_views, options.test_views)
+    like = SceneConfig(
+        "sphere", (options.size, options.size), options.train_views, options.test_views
+    )
     for name in options.scenes:
         for trial in trials(options.train_views):
             row: Row = {"scene": name, "choice": trial.choice, "setting": trial.setting}
@@ -125,7 +127,7 @@ def ablate(options: Ablation) -> str:
             config = replace(scene_config(name, like), decimate=trial.decimate)
             label = f"{name}: {trial.choice}, {trial.setting}"
             with open_scene(config, options.out, trial.every) as scene:
-                each_step = step_seconds(trial.variant, scene)
+                each_step = step_seconds(trial.variant, scene, options.seconds)
                 trained = train_for(trial.variant, scene, options.seconds, each_step, label)
             row |= {"steps": trained.steps, "cpu_seconds": round(trained.cpu_seconds, 2)}
             results.add("ablation", row | trained.figures)

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -19,12 +21,12 @@ from benchmarks.results import ROOT, Results, Row
 from benchmarks.scenes import OpenScene, capture_folder, open_scene
 from benchmarks.timing import copy_bandwidth, measure, threads
 from benchmarks.training import Variant, start
-from dnr.asset import SUPERSAMPLING, Asset, look_up_image
+from dnr.asset import CHUNK, SUPERSAMPLING, Asset, look_up_image
 from dnr.errors import InputError
 from dnr.geometry.cameras import Camera
 from dnr.raster.rasterize import rasterize
 from dnr.raster.samples import shading_samples
-from dnr.raster.surface import interpolate
+from dnr.raster.surface import Surface, interpolate
 from dnr.renderers.image import ImageRenderer
 from dnr.synthetic.config import SceneConfig
 from dnr.training.crops import draw_crop
@@ -36,6 +38,8 @@ from dnr.training.views import Views
 
 FRAME_THREADS = 2
 MEMORY_STEPS = 20
+PHOTOS = 8
+"""Enough for the batches of a step."""
 
 
 def measure_presets(
@@ -47,13 +51,15 @@ def measure_presets(
     out: Path,
 ) -> None:
     """Add the rows that are missing."""
-    missing = [
-        (p, s) for s in sides for p in presets if not results.has("presets", preset=p, side=s)
-    ]
-    for side in dict.fromkeys(side for _, side in missing):
-        few = replace(like, size=(side, side), num_train=8, num_test=2)
-        with open_scene(few, out) as scene:
-            for preset in [p for p, s in missing if s == side]:
+    for side in sides:
+        missing: list[PresetName] = [
+            p for p in presets if not results.has("presets", preset=p, side=side)
+        ]
+        if not missing:
+            continue
+        every = max(like.num_train // PHOTOS, 1)
+        with open_scene(like, out, every, height=side) as scene:
+            for preset in missing:
                 results.add("presets", _measured(preset, side, scene, repeats))
 
 
@@ -64,31 +70,33 @@ def _measured(preset: PresetName, side: int, scene: OpenScene, repeats: int) -> 
     with threads(1):
         state, views = start(Variant(chosen), scene, total=1000)
         asset, bandwidth = state.asset, copy_bandwidth()
-        forward, uv = shading(asset, camera)
-        shade = measure(forward, repeats)
-        layers = measure_layers(asset.renderer, forward, repeats)
+        with torch.no_grad():
+            work = shading(asset, camera)
+            forward, renderer = measure(work.forward, repeats), measure(work.render, repeats)
+            layers = measure_layers(asset.renderer, work.render, repeats)
         frame = measure(lambda: asset.render(camera), repeats)
         train = measure(lambda: step(state, views, 0), repeats)
         step_flops = count_flops(lambda: step(state, views, 0))
         floors = {
             "forward_flop_floor_ms": 1000 * layers.seconds,
-            "forward_byte_floor_ms": 1000 * forward_bytes(asset, layers, uv) / bandwidth,
+            "forward_byte_floor_ms": 1000 * forward_bytes(asset, layers, work.uv) / bandwidth,
             "step_flop_floor_ms": 1000 * step_flops / layers.speed,
             "step_byte_floor_ms": 1000
             * step_bytes(asset, layers, batch_uv(state, views))
             / bandwidth,
         }
     with threads(FRAME_THREADS):
-        parallel = measure(lambda: asset.render(camera), repeats)
+        parallel = measure(lambda: asset.render(camera), repeats, time.perf_counter)
     return {
         "preset": preset,
         "side": side,
-        "points": len(uv),
-        "forward_ms_min": shade.least,
-        "forward_ms_median": shade.median,
+        "points": len(work.uv),
+        "forward_ms_min": forward.least,
+        "forward_ms_median": forward.median,
+        "renderer_ms_median": renderer.median,
         "forward_gflop": layers.flops / 1e9,
         "gflop_per_second": layers.speed / 1e9,
-        "forward_over_floor": shade.least / (1000 * layers.seconds),
+        "renderer_over_floor": renderer.least / (1000 * layers.seconds),
         "step_ms_min": train.least,
         "step_ms_median": train.median,
         "step_gflop": step_flops / 1e9,
@@ -98,21 +106,36 @@ def _measured(preset: PresetName, side: int, scene: OpenScene, repeats: int) -> 
     }
 
 
-def shading(asset: Asset, camera: Camera) -> tuple[Callable[[], Tensor], Tensor]:
-    """What follows rasterisation (lookups and renderer), and the uv [N, 2] of what is shaded."""
-    renderer, mesh = asset.renderer, asset.mesh
+class Shading(NamedTuple):
+    """What follows rasterisation, for one frame."""
+
+    forward: Callable[[], object]  # lookups and renderer
+    render: Callable[[], object]  # the renderer alone, on features that were looked up before
+    uv: Tensor  # [N, 2] of what is shaded
+
+
+def shading(asset: Asset, camera: Camera) -> Shading:
+    """The work of shading what `camera` sees."""
+    renderer, texture, mesh = asset.renderer, asset.texture, asset.mesh
     if isinstance(renderer, ImageRenderer):
         fragments = rasterize(mesh.vertices, mesh.faces, camera)
         surface = interpolate(fragments, mesh, camera)
         seen, background = fragments.face_id >= 0, asset.backdrop(camera.rays())
-
-        def image() -> Tensor:
-            features = look_up_image(asset.texture, surface, seen)
-            return renderer(features, surface, seen, background)
-
-        return torch.no_grad()(image), surface.uv[seen]
+        image = look_up_image(texture, surface, seen)
+        return Shading(
+            lambda: renderer(look_up_image(texture, surface, seen), surface, seen, background),
+            lambda: renderer(image, surface, seen, background),
+            surface.uv[seen],
+        )
     samples = shading_samples(mesh, camera, SUPERSAMPLING)
-    return torch.no_grad()(lambda: asset.shade(samples)), samples.surface.uv
+    fields = (field.split(CHUNK) for field in samples.surface)
+    chunks = [Surface(*points) for points in zip(*fields, strict=True)]
+    features = [texture.look_up(points.uv, points.footprint) for points in chunks]
+    return Shading(
+        lambda: asset.shade(samples),
+        lambda: [renderer(*both) for both in zip(features, chunks, strict=True)],
+        samples.surface.uv,
+    )
 
 
 def batch_uv(state: TrainingState, views: Views) -> Tensor:  # [N, 2]

@@ -30,8 +30,12 @@ def measure_quality(
 ) -> None:
     """Add the rows that are missing. One core, one run after the other."""
     for name in scenes:
-        wanted = [p for p in presets if p in ON_WRONG_PROXIES or not name.endswith(WRONG)]
-        runs = [(preset, budget) for preset in wanted for budget in budgets]
+        wanted: list[PresetName] = [
+            p for p in presets if p in ON_WRONG_PROXIES or not name.endswith(WRONG)
+        ]
+        runs: list[tuple[PresetName, float]] = [
+            (preset, budget) for preset in wanted for budget in budgets
+        ]
         runs = [run for run in runs if not _known(results, name, *run)]
         if not runs and all(_known(results, name, m, 0) for m in (MEAN_TEXTURE, PLAIN_TEXTURE)):
             continue
@@ -41,7 +45,7 @@ def measure_quality(
             for preset, budget in runs:
                 variant = Variant(recipe(preset))
                 if preset not in each_step:
-                    each_step[preset] = step_seconds(variant, scene)
+                    each_step[preset] = step_seconds(variant, scene, budget)
                 label = f"{name} {preset} {budget:g} s"
                 trained = train_for(variant, scene, budget, each_step[preset], label)
                 row = {"scene": name, "method": preset, "budget": budget, "steps": trained.steps}

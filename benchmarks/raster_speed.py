@@ -13,36 +13,37 @@ from dnr.geometry.cameras import Camera, intrinsics_from_fov, look_at
 from dnr.raster.rasterize import Backend, rasterize
 from dnr.textures.pyramid import Pyramid
 
+FRAGMENT_BYTES = 4 + 12 + 4
+"""Face, weights and depth of a pixel."""
 CHANNELS = 16
 LEVELS = 4
 FINEST = 512
+EYE_TARGET_UP = torch.tensor([[0.0, -3.0, 1.0]]), torch.zeros(3), torch.tensor([0.0, 0.0, 1.0])
 
 
 def measure_raster(results: Results, face_counts: tuple[int, ...], side: int, repeats: int) -> None:
     """Add a row per number of faces and rasteriser that is missing."""
-    backends: list[Backend] = ["cpu", *(["pytorch3d"] if find_spec("pytorch3d") else [])]
+    backends: tuple[Backend, ...] = ("cpu", "pytorch3d") if find_spec("pytorch3d") else ("cpu",)
     for count in face_counts:
-        vertices, faces = bumpy_sphere(count)
-        camera = Camera(
-            look_at(
-                torch.tensor([[0.0, -3.0, 1.0]]), torch.zeros(3), torch.tensor([0.0, 0.0, 1.0])
-            ),
-            intrinsics_from_fov(45, (side, side), vertices),
-            (side, side),
-        )
         for backend in backends:
-            if results.has("raster", faces=count, side=side, backend=backend):
-                continue
-            with threads(1):
-                times = measure(lambda: rasterize(vertices, faces, camera, backend), repeats)  # noqa: B023
-            moved = side * side * 20 + vertices.nbytes + faces.nbytes  # 20: id, weights, depth
-            row: Row = {"faces": count, "side": side, "backend": backend}
-            row |= {"ms_min": times.least, "ms_median": times.median}
-            results.add("raster", row | {"byte_floor_ms": 1000 * moved / copy_bandwidth()})
+            if not results.has("raster", faces=count, side=side, backend=backend):
+                results.add("raster", _raster_row(count, side, backend, repeats))
+
+
+def _raster_row(count: int, side: int, backend: Backend, repeats: int) -> Row:
+    vertices, faces = bumpy_sphere(count)
+    intrinsics = intrinsics_from_fov(45, (side, side), vertices)
+    camera = Camera(look_at(*EYE_TARGET_UP), intrinsics, (side, side))
+    with threads(1):
+        times = measure(lambda: rasterize(vertices, faces, camera, backend), repeats)
+        moved = vertices.nbytes + faces.nbytes + side * side * FRAGMENT_BYTES
+        floor = 1000 * moved / copy_bandwidth()
+    row: Row = {"faces": count, "side": side, "backend": backend}
+    return row | {"ms_min": times.least, "ms_median": times.median, "byte_floor_ms": floor}
 
 
 def bumpy_sphere(num_faces: int) -> tuple[Tensor, Tensor]:  # [V, 3], [F, 3]
-    """About `num_faces` triangles around the origin, in an order that a scanner might give."""
+    """About `num_faces` triangles around the origin."""
     rows = round((num_faces / 4) ** 0.5)
     columns = 2 * rows
     down, across = torch.meshgrid(
@@ -58,8 +59,7 @@ def bumpy_sphere(num_faces: int) -> tuple[Tensor, Tensor]:  # [V, 3], [F, 3]
     upper = torch.stack([first, first + columns, beside], dim=-1)
     lower = torch.stack([beside, first + columns, beside + columns], dim=-1)
     faces = torch.stack([upper, lower], dim=2).reshape(-1, 3)
-    order = torch.randperm(len(faces), generator=torch.Generator().manual_seed(0))
-    return points.reshape(-1, 3), faces[order]
+    return points.reshape(-1, 3), faces
 
 
 def measure_sampling(results: Results, side: int, repeats: int) -> None:
@@ -72,18 +72,25 @@ def measure_sampling(results: Results, side: int, repeats: int) -> None:
     uv, footprint = frame_of_uv(side)
     with threads(1), torch.inference_mode():
         fused = measure(lambda: pyramid.look_up(uv, footprint), repeats)
-        torch_times = measure(lambda: pyramid.sample(uv, footprint), repeats)
+        slow = measure(lambda: pyramid.sample(uv, footprint), repeats)
         difference = (pyramid.look_up(uv, footprint) - pyramid.sample(uv, footprint)).abs().max()
     moved = pyramid.texels.nbytes + uv.nbytes + footprint.nbytes + len(uv) * CHANNELS * 4
-    row: Row = {"side": side, "channels": CHANNELS, "levels": LEVELS}
-    row |= {"fused_ms_min": fused.least, "fused_ms_median": fused.median}
-    row |= {"torch_ms_min": torch_times.least, "torch_ms_median": torch_times.median}
-    row |= {"byte_floor_ms": 1000 * moved / copy_bandwidth()}
-    results.add("sampling", row | {"largest_difference": float(difference)})
+    row: Row = {
+        "side": side,
+        "channels": CHANNELS,
+        "levels": LEVELS,
+        "fused_ms_min": fused.least,
+        "fused_ms_median": fused.median,
+        "torch_ms_min": slow.least,
+        "torch_ms_median": slow.median,
+        "byte_floor_ms": 1000 * moved / copy_bandwidth(),
+        "largest_difference": float(difference),
+    }
+    results.add("sampling", row)
 
 
 def frame_of_uv(side: int) -> tuple[Tensor, Tensor]:  # [N, 2], [N, 1]
-    """A frame that sees all of the texture, turned by 30 degrees as surfaces rarely lie straight."""
+    """A frame that sees most of the texture, turned by 30 degrees: surfaces rarely lie straight."""
     row, column = torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij")
     place = (torch.stack([column, row], dim=-1).reshape(-1, 2) + 0.5) / side - 0.5
     turn = torch.tensor([[0.866, 0.5], [-0.5, 0.866]])

@@ -46,9 +46,8 @@ def measured(folder: Path) -> str:
         raise InputError(f"{folder} holds no results; run make bench and make ablation first")
     texts = [all_tables(bench)] if bench else []
     if rows:
-        title = (
-            f"**What each choice is worth, {rows[0]['budget']:g} s of one core (`make ablation`)**"
-        )
+        budget = f"{rows[0]['budget']:g} s of one core"
+        title = f"**What each choice is worth, {budget} (`make ablation`)**"
         texts += [title, ablation_table(rows), provenance({"ablation": rows})]
     return "\n\n".join(texts)
 

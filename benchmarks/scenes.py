@@ -53,22 +53,31 @@ def capture_folder(config: SceneConfig, out: Path) -> Path:
     return folder
 
 
+def proxy_file(config: SceneConfig, capture: Path) -> Path | None:
+    """Where the proxy of `config` lies, beside its capture; None for the capture's own."""
+    if config.decimate == 1 and config.displace == 0:
+        return None
+    name = f"{capture.name}-{config.decimate:g}-{config.displace:g}.obj"
+    path = capture.parent / name
+    if not path.is_file():
+        save_mesh(path, build_proxy(build_scene(config), config))
+    return path
+
+
 @contextmanager
-def open_scene(config: SceneConfig, out: Path, every: int = 1) -> Iterator[OpenScene]:
-    """Photos on disk while the block runs; only each `every`-th is trained on.
+def open_scene(
+    config: SceneConfig, out: Path, every: int = 1, height: int | None = None
+) -> Iterator[OpenScene]:
+    """Photos on disk, `height` pixels high, while the block runs; each `every`-th is trained on.
 
     Photos do not depend on the proxy, so captures are shared by all proxies.
     """
     source = capture_folder(config, out)
+    capture = load_capture(source, proxy_file(config, source))
+    mesh, _ = load_capture_mesh(capture)
     with tempfile.TemporaryDirectory(dir=out) as scratch:
         folder = Path(scratch)
-        mesh_file = None
-        if config.decimate != 1 or config.displace != 0:
-            mesh_file = folder / "proxy.obj"
-            save_mesh(mesh_file, build_proxy(build_scene(config), config))
-        capture = load_capture(source, mesh_file)
-        mesh, _ = load_capture_mesh(capture)
-        photos = prepare_photos(capture, folder / "photos")
+        photos = prepare_photos(capture, folder / "photos", height)
         train = photos.of("train")
         train = train.chosen(range(0, len(train), every))
         yield OpenScene(mesh, train, photos.of("test"), folder)

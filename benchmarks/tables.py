@@ -24,9 +24,8 @@ def all_tables(sections: Sections) -> str:
         ("Presets, one thread unless said otherwise, milliseconds", "presets", preset_table),
         ("Peak resident memory of train.py", "memory", memory_table),
     ]
-    texts = [
-        f"**{title}**\n\n{make(sections[key])}" for title, key, make in parts if key in sections
-    ]
+    parts = [part for part in parts if part[1] in sections]
+    texts = [f"**{title}**\n\n{make(sections[key])}" for title, key, make in parts]
     texts += [
         f"**{scene}: PSNR in dB (against the averaged texture) and SSIM on held-out views**\n\n"
         + quality_table([row for row in sections["quality"] if row["scene"] == scene])
@@ -41,51 +40,45 @@ def provenance(sections: Sections) -> str:
     days = sorted({row["date"] for row in rows})
     commits = ", ".join(dict.fromkeys(row["commit"] for row in rows))
     machines = "; ".join(dict.fromkeys(row["machine"] for row in rows))
-    return (
-        f"Measured {' to '.join(dict.fromkeys(days[:1] + days[-1:]))} at {commits} on {machines}."
-    )
+    when = " to ".join(dict.fromkeys(days[:1] + days[-1:]))
+    return f"Measured {when} at commit {commits} on {machines}."
 
 
 def raster_table(rows: list[Row]) -> str:
     head = ["faces", "size", "rasteriser", "least", "median", "byte floor"]
-    return table(
-        head,
-        [
-            [f"{r['faces']:,}", r["side"], r["backend"]]
-            + [f"{r[k]:.2f}" for k in ("ms_min", "ms_median", "byte_floor_ms")]
-            for r in rows
-        ],
-    )
+    keys = "ms_min", "ms_median", "byte_floor_ms"
+    return table(head, [[r["faces"], r["side"], r["backend"], *numbers(r, keys)] for r in rows])
 
 
 def sampling_table(rows: list[Row]) -> str:
-    head = ["frame", "channels", "levels", "fused", "torch", "times faster", "byte floor"]
-    return table(
-        head,
-        [
-            [f"{r['side']} x {r['side']}", r["channels"], r["levels"]]
-            + [f"{r['fused_ms_median']:.2f}", f"{r['torch_ms_median']:.2f}"]
-            + [f"{r['torch_ms_median'] / r['fused_ms_median']:.1f}", f"{r['byte_floor_ms']:.2f}"]
-            for r in rows
-        ],
-    )
+    head = ["size", "channels", "levels", "fused", "torch", "byte floor", "largest difference"]
+    keys = "fused_ms_median", "torch_ms_median", "byte_floor_ms", "largest_difference"
+    return table(head, [[r["side"], r["channels"], r["levels"], *numbers(r, keys)] for r in rows])
 
 
 def preset_table(rows: list[Row]) -> str:
-    """ "/ floor" is the least forward time over the time of its bare layers."""
-    head = ["preset", "size", "forward", "FLOP floor", "byte floor", "/ FLOP floor", "frame"]
+    """Forward is lookups and renderer; "/ floor" is the renderer over its bare layers, least times."""
+    head = ["preset", "size", "forward", "FLOP floor", "byte floor", "renderer", "/ floor", "frame"]
     head += ["frames/s, 2 threads", "step", "FLOP floor", "byte floor", "GFLOP/s"]
     keys = ["forward_ms_median", "forward_flop_floor_ms", "forward_byte_floor_ms"]
-    keys += ["forward_over_floor", "frame_ms_median", "frames_per_second_2_threads"]
+    keys += [
+        "renderer_ms_median",
+        "renderer_over_floor",
+        "frame_ms_median",
+        "frames_per_second_2_threads",
+    ]
     keys += ["step_ms_median", "step_flop_floor_ms", "step_byte_floor_ms", "gflop_per_second"]
-    return table(head, [[r["preset"], r["side"], *(f"{r[k]:.4g}" for k in keys)] for r in rows])
+    return table(head, [[r["preset"], r["side"], *numbers(r, keys)] for r in rows])
 
 
 def memory_table(rows: list[Row]) -> str:
     head = ["preset", "photos", "size", "GiB"]
-    return table(
-        head, [[r["preset"], r["photos"], r["side"], f"{r['peak_gib']:.2f}"] for r in rows]
-    )
+    keys = ["peak_gib"]
+    return table(head, [[r["preset"], r["photos"], r["side"], *numbers(r, keys)] for r in rows])
+
+
+def numbers(row: Row, keys: Iterable[str]) -> list[str]:
+    return [f"{row[key]:.3g}" for key in keys]
 
 
 def quality_table(rows: list[Row]) -> str:

@@ -66,14 +66,16 @@ def start(
     return new_state(asset, recipe, len(views), False, total), views
 
 
-def step_seconds(variant: Variant, scene: OpenScene) -> float:
-    """Processor seconds of one step, from a short probe that is thrown away."""
+def step_seconds(variant: Variant, scene: OpenScene, budget: float) -> float:
+    """Processor seconds of one step, from a probe far below the `budget`, which is thrown away."""
     probed = variant._replace(recipe=replace(variant.recipe, refine_geometry=False))
     state, views = start(probed, scene, total=None)
     for _ in range(WARM_UP_STEPS):
         step(state, views, seed=0)
     began, first = time.process_time(), state.step
-    while state.step - first < LEAST_PROBED or time.process_time() - began < PROBE_S:
+    while state.step - first < LEAST_PROBED or time.process_time() - began < min(
+        PROBE_S, budget / 10
+    ):
         step(state, views, seed=0)
     return (time.process_time() - began) / (state.step - first)
 

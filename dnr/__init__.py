@@ -13,4 +13,32 @@ Foreign conventions (OpenGL camera-to-world, pytorch3d NDC, BGR, uint8) are conv
 file that touches that library or format.
 """
 
+from importlib import import_module
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "Asset": "dnr.asset",
+    "Camera": "dnr.geometry.cameras",
+    "InputError": "dnr.errors",
+    "Mesh": "dnr.geometry.meshes",
+    "TrainOptions": "dnr.training.options",
+    "images_from_tensor": "dnr.images",
+    "load_mesh": "dnr.geometry.mesh_files",
+    "path_cameras": "dnr.clips",
+    "render_frames": "dnr.clips",
+    "train": "dnr.training.run",
+    "write_clip": "dnr.video",
+}
+"""The public names, and the file of each. torch is imported when the first of them is asked for."""
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

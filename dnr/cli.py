@@ -29,13 +29,19 @@ class Render:
     path: str = "orbit"
     """Where the camera goes: orbit, train, test, or a camera path in a JSON file."""
     frames: int | None = None
-    """Number of images; by default what the path asks for."""
+    """Number of images; by default 120 around an orbit, and of other paths each view once."""
     size: int | None = None
-    """Height in pixels; by default that of the training views."""
+    """Height in pixels; by default that of the photos or of the camera path."""
     fps: float = 30
     """Images per second of the video."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute; auto takes CUDA where there is one."""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (("frames", 1, 100_000), ("size", 16, 8192), ("fps", 1, 240)):
+            value = getattr(self, name)
+            if value is not None and not least <= value <= most:
+                raise InputError(f"--{name} must be {least} to {most}, got {value}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,9 @@ class Doctor:
 class Demo:
     """Train on a scene made on the spot, render a turntable, and say where everything is."""
 
+    out: Path = Path("runs/demo")
+    """Run folder to write; the photos of the scene go beside it."""
+
 
 Command = (
     Annotated[Render, subcommand("render")]
@@ -77,6 +86,12 @@ def main() -> NoReturn:
 
 def run_command(command: Callable[[], None]) -> NoReturn:
     """Run `command` and end the process: 0 when it returns, 2 and a sentence for bad input."""
+    # The one place where the number of torch's threads is chosen, before torch starts. One: they
+    # wait for each other after every small product, which is up to seven times slower than one
+    # when anything else runs, and at best 1.5 times faster (image renderers on an idle machine).
+    # One thread also gives the same bits on every run. Rendering uses the other cores for other
+    # frames (clips.py), and whoever sets OMP_NUM_THREADS knows better.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     signal.signal(signal.SIGTERM, _terminate)
     try:
         command()
@@ -116,19 +131,20 @@ def _run_dnr() -> None:
         case Demo():
             from dnr.demo import demo
 
-            demo()
+            demo(command.out)
 
 
 def render(options: Render) -> None:
     """Write the video or folder that `options` ask for."""
     from dnr.asset import Asset
+    from dnr.clips import path_cameras, render_frames
     from dnr.device import choose_device
-    from dnr.geometry.paths import path_cameras
     from dnr.video import write_clip
 
     asset = Asset.load(options.run, choose_device(options.device))
-    cameras = path_cameras(options.path, asset, options.frames, options.size)
-    write_clip(options.out, (asset.render(camera) for camera in cameras), options.fps)
+    cameras = path_cameras(options.path, options.run, options.frames, options.size)
+    write_clip(options.out, render_frames(asset, cameras), options.fps)
+    print(f"wrote {options.out}: {len(cameras)} frames of {cameras.size[1]} x {cameras.size[0]}")
 
 
 def evaluate(options: Evaluate) -> None:
@@ -138,7 +154,8 @@ def evaluate(options: Evaluate) -> None:
     from dnr.training.evaluation import evaluate_asset
 
     asset = Asset.load(options.run, choose_device(options.device))
-    print(json.dumps(evaluate_asset(asset, options.data, options.split), indent=2))
+    scores = evaluate_asset(options.run, asset, options.data, options.split)
+    print(json.dumps(scores, indent=2))
 
 
 def doctor() -> None:

@@ -65,6 +65,10 @@ class progress:  # a small letter, as in contextlib: `with progress(60, "photos"
         if self._live:
             self._live.stop()
 
+    def expect(self, total: int) -> None:
+        """Count to `total` from now on; a time limit has been turned into it."""
+        self._total, self._limit_s = total, None
+
     def update(self, step: int, **figures: Figure) -> None:
         """`step` steps are done. Figures (loss, psnr) stay on show until they are given again."""
         now = self._clock()

@@ -30,8 +30,11 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write `tensors` to the safetensors file `path`, whole or not at all."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with written_whole(path) as beside:
+        beside.touch()
+        usual = beside.stat().st_mode
         try:
             save_file(plain, beside)
+            beside.chmod(usual)  # the library's files are for their owner only
         except SafetensorError as error:  # a failing disk reaches us as text only
             codes = [code for code in DISK_TROUBLES if f"(os error {code})" in str(error)]
             if not codes:

@@ -120,6 +120,26 @@ def test_help_names_every_command_and_does_not_wait_for_torch() -> None:
     assert answer.stdout.endswith("False False\n")
 
 
+def test_public_names_are_there_and_torch_waits_for_them() -> None:
+    code = "import dnr, sys; print('torch' in sys.modules, *[n for n in dir(dnr) if n[0] != '_'])"
+    loaded, *names = python(code).stdout.split()
+    assert loaded == "False"
+    assert {"Asset", "Camera", "Mesh", "InputError", "path_cameras", "train"} <= set(names)
+    code = f"import dnr; print(*[getattr(dnr, name) for name in {names}])"
+    assert python(code).returncode == 0
+    assert "AttributeError" in python("import dnr; dnr.nothing").stderr
+    assert "ImportError" in python("from dnr import nothing").stderr
+
+
+def test_commands_take_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = "from dnr.cli import run_command\n"
+    code += "run_command(lambda: print(__import__('torch').get_num_threads()))"
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert python(code).stdout == "1\n"
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    assert python(code).stdout == "2\n"
+
+
 def test_train_help_lists_what_scripts_rely_on() -> None:
     answer = python(
         f"import runpy, sys; sys.argv = ['train.py', '--help']; "

@@ -24,6 +24,7 @@ READING_ORDER = [  # a room may import itself and what is above it
     "dnr.textures",
     "dnr.renderers",
     "dnr.asset",
+    "dnr.clips",
     "dnr.capture",
     "dnr.synthetic",
     "dnr.training",

@@ -169,3 +169,10 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
         save_tensors(tmp_path / "w", {"a": torch.zeros(2)})
     assert torch.equal(load_tensors(tmp_path / "w")["a"], torch.ones(2))
     assert [path.name for path in tmp_path.iterdir()] == ["w"]
+
+
+def test_files_are_as_readable_as_any_other(tmp_path: Path) -> None:
+    save_tensors(tmp_path / "a.safetensors", {"a": torch.zeros(2)})
+    (tmp_path / "b").touch()
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1

@@ -15,6 +15,8 @@ MOST_COST = 0.7
 MOST_SHIFT_PX = 1.0  # there and back again
 MOST_DEPTH_ERROR = 0.01
 LEAST_AGREEING = 2
+LEAST_PATCH = 5e-4  # of a picture: smaller patches with a depth of their own agree by chance
+MOST_STEP = 0.02  # relative, between neighbours on one surface
 
 
 class DepthMap(NamedTuple):
@@ -41,7 +43,9 @@ def confirmed_depth(
         _add_agreeing(
             own, usable, planes[other].inverse[..., 0], good & there.usable, *maps, total, count
         )
-    return np.where(usable & (count >= LEAST_AGREEING), total / (count + 1), 0).astype(np.float32)
+    depth = np.where(usable & (count >= LEAST_AGREEING), total / (count + 1), 0).astype(np.float32)
+    _drop_small_patches(depth, int(LEAST_PATCH * depth.size))
+    return depth
 
 
 def _pixel_map(view: StereoView, other: StereoView, relative: np.ndarray) -> np.ndarray:  # [3, 4]
@@ -81,6 +85,37 @@ def _add_agreeing(own, usable, inverse, good, there, back, total, count):
             if hx * hx + hy * hy < MOST_SHIFT_PX * MOST_SHIFT_PX:
                 total[row, column] += depth
                 count[row, column] += 1
+
+
+@kernel
+def _drop_small_patches(depth, least):
+    """Set connected patches of fewer than `least` pixels to 0."""
+    height, width = depth.shape
+    visited = np.zeros(depth.size, np.bool_)
+    patch = np.empty(depth.size, np.int64)
+    flat = depth.reshape(-1)
+    for start in range(depth.size):
+        if visited[start] or flat[start] == 0:
+            continue
+        visited[start] = True
+        patch[0], count, done = start, 1, 0
+        while done < count:
+            place = patch[done]
+            done += 1
+            row, column = place // width, place % width
+            for way in range(4):
+                r, c = row + (way == 0) - (way == 1), column + (way == 2) - (way == 3)
+                if r < 0 or c < 0 or r >= height or c >= width:
+                    continue
+                other = r * width + c
+                near = abs(flat[other] - flat[place]) < MOST_STEP * flat[place]
+                if near and not visited[other]:  # unknown pixels are never near
+                    visited[other] = True
+                    patch[count] = other
+                    count += 1
+        if count < least:
+            for k in range(count):
+                flat[patch[k]] = 0
 
 
 def completed(

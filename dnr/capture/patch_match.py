@@ -16,6 +16,7 @@ from dnr.capture.stereo_views import StereoView, halved
 
 COARSE_SWEEPS, FINE_SWEEPS = 8, 3
 COARSE_BELOW = 100  # a shorter side of fewer pixels is not halved further
+MOST_AGREEING = 3  # sources that count, the best for each plane: others may be hidden
 STEEPEST = 3.0  # slope of inverse depth, relative and per focal length (72 degrees at the centre)
 _HOPELESS = np.float32(0.25)  # a plane that is worse by so much in the photos known to agree
 
@@ -24,7 +25,7 @@ class Planes(NamedTuple):
     """A plane behind every pixel, and how badly it explains the other photos."""
 
     inverse: np.ndarray  # float32 [H, W, 3]: inverse depth, its change per column and per row
-    cost: np.ndarray  # float32 [H, W] in [0, 2]: mean over the better half of the sources
+    cost: np.ndarray  # float32 [H, W] in [0, 2]: mean over the sources that agree best
 
 
 def match_planes(
@@ -95,12 +96,11 @@ def _stacked(sources: list[StereoView]) -> tuple[np.ndarray, np.ndarray]:
 @kernel
 def _uniform(state: np.ndarray) -> float:
     """The next pseudo-random number in [-1, 1) (xorshift)."""
-    x = state[0]
-    x ^= x << np.uint32(13)
-    x ^= x >> np.uint32(17)
-    x ^= x << np.uint32(5)
-    state[0] = x
-    return np.float32(x >> np.uint32(8)) * np.float32(1.0 / 8388608.0) - np.float32(1)
+    # Shifts of 32-bit numbers have 64 bits in numba; storing cuts them back.
+    state[0] ^= state[0] << np.uint32(13)
+    state[0] ^= state[0] >> np.uint32(17)
+    state[0] ^= state[0] << np.uint32(5)
+    return np.float32(state[0] >> np.uint32(8)) * np.float32(1.0 / 8388608.0) - np.float32(1)
 
 
 @kernel
@@ -108,12 +108,13 @@ def _plane_cost(
     column, row, w, wx, wy, limit, values, weights, mean, variance,
     pictures, sizes, maps, order, costs,
 ):  # fmt: skip
-    """Mean cost over the better half of the sources, evaluated in the order of `order`.
+    """Mean cost over the better half of the sources, at most MOST_AGREEING.
 
-    Stops early, with a cost above `limit`, when the half that comes first is hopeless.
+    They are evaluated in the order of `order`, which is sorted; when those that come first are
+    hopeless, it stops with a cost above `limit`.
     """
     count = len(maps)
-    half = (count + 1) // 2
+    half = min((count + 1) // 2, MOST_AGREEING)
     x, y = np.float32(column) + np.float32(0.5), np.float32(row) + np.float32(0.5)
     total = np.float32(0)
     for k in range(count):

@@ -53,7 +53,8 @@ def interpolate(
     """What is seen at every pixel centre, in the frame of the mesh.
 
     Differentiable with respect to vertices, uvs and the camera while the seen faces stay the same:
-    pixels keep their rays and the points slide over the surface. Silhouettes have no gradient.
+    pixels keep their rays and the points slide over the surface. Silhouettes and footprints have
+    no gradient.
     """
     shape = fragments.face_id.shape
     face_id = fragments.face_id.reshape(-1)
@@ -132,9 +133,9 @@ def _surface_torch(hits: Hits, mesh: Mesh, camera: Camera, normals: Tensor) -> S
     corner_uvs = mesh.uvs[mesh.uv_faces[face]].to(corners)
     uv = _blend(weights, corner_uvs)
     lens = lens_of(camera)[hits.pixel // (camera.size[0] * camera.size[1])]
-    return Surface(
-        uv, position, normal, view, _footprint(origin - position, across, corner_uvs, lens)
-    )
+    with torch.no_grad():  # it chooses a filter; where its uv area is 0 a gradient would be NaN
+        footprint = _footprint(origin - position, across, corner_uvs, lens)
+    return Surface(uv, position, normal, view, footprint)
 
 
 def lens_of(camera: Camera) -> Tensor:  # [B, 4]

@@ -49,9 +49,10 @@ def directional_inputs(
 
     A lamp's input is 1 / (1 + sharpness * (1 - n . h)) ** 2 with the half vector h between view and
     lamp, as in microfacet models: smooth, with tails long enough to be found by descent, cheaper
-    than an exponential. On the CPU a fused twin does the work.
+    than an exponential. On the CPU a fused twin does the work, unless geometry wants gradients.
     """
-    if neural.device.type == "cpu" and neural.dtype == torch.float32:
+    moves = torch.is_grad_enabled() and (normal.requires_grad or view.requires_grad)
+    if neural.device.type == "cpu" and neural.dtype == torch.float32 and not moves:
         return FusedDirections.apply(neural, normal, view, axes, sharpness)  # type: ignore
     return directional_inputs_reference(neural, normal, view, axes, sharpness)
 

@@ -41,7 +41,8 @@ class FusedDirections(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
         width = neural.shape[1] + NUM_HARMONICS + 1 + len(axes)
         out = neural.new_empty(len(neural), width)
-        _forward(*(x.detach().numpy() for x in inputs), out.numpy())
+        arrays = (x.detach().numpy() for x in (*inputs, out))
+        _forward(*arrays)
         return out
 
     @staticmethod
@@ -73,7 +74,7 @@ def _half(nx, ny, nz, facing, vx, vy, vz, axes, k):
     return (along + facing) * over_length, over_length
 
 
-@numba.njit(cache=True, fastmath=True, error_model="numpy")
+@numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy")
 def _forward(neural, normal, view, axes, sharpness, out):
     channels = neural.shape[1]
     a = channels  # column of the first harmonic
@@ -133,7 +134,9 @@ def _backward(neural, normal, view, axes, sharpness, g, to_neural, to_axes, to_s
         # Gradient to the mirror direction, harmonic by harmonic.
         gx = Y1 * g[p, a + 3] + g4 * y + g7 * z + g8 * x + g9 * SIX * x * y + g10 * y * z
         gx += g13 * (FIVE * z * z - ONE) + g14 * TWO * x * z + g15 * THREE * (x * x - y * y)
-        gy = Y1 * g[p, a + 1] + g4 * x + g5 * z - g8 * y + g9 * THREE * (x * x - y * y) + g10 * x * z
+        gy = (
+            Y1 * g[p, a + 1] + g4 * x + g5 * z - g8 * y + g9 * THREE * (x * x - y * y) + g10 * x * z
+        )
         gy += g11 * (FIVE * z * z - ONE) - g14 * TWO * y * z - g15 * SIX * x * y
         gz = Y1 * g[p, a + 2] + g5 * y + SIX * Y20 * g[p, a + 6] * z + g7 * x + g10 * x * y
         gz += g11 * TEN * y * z + Y30 * g[p, a + 12] * (FIFTEEN * z * z - THREE) + g13 * TEN * x * z

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,11 @@ TRUTH_VERSION = 1
 """Raise it when the same config gives other pictures: older folders are then not reused."""
 
 
-def write_capture(out: Path, config: SceneConfig) -> None:
+def write_capture(
+    out: Path,
+    config: SceneConfig,
+    shown: Callable[[int], object] = int,  # told how many pictures are done
+) -> None:
     """Write the capture to the new folder `out`; a folder with the same config stays as it is.
 
     Beside the capture's own files: `truth.json` with everything that made it, and `albedo.png`,
@@ -51,6 +56,7 @@ def write_capture(out: Path, config: SceneConfig) -> None:
             if config.masks:
                 mask = np.repeat(view.object_mask[..., None], 3, axis=2)
                 _write_png(beside / "masks" / f"{index:04d}.png", mask)
+            shown(index + 1)
         save_mesh(beside / "mesh.obj", build_proxy(scene, config))
         _write_png(beside / "albedo.png", scene.albedo)
         write_json(beside / "transforms.json", _transforms(scene, config, cameras, gains))

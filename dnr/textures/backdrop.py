@@ -42,8 +42,7 @@ def places(rays: Tensor) -> tuple[Tensor, Tensor]:  # [*, 3] -> [*] each, in [0,
 
 
 def panorama(rays: Tensor, colours: Tensor) -> Tensor:  # [N, 3] each -> [3, H, W]
-    """The mean colour in every direction; directions without data take their row's, then the rest's
-    mean, blurred."""
+    """The mean colour in every direction; those without data take the mean of what lies around."""
     rows, columns = PANORAMA
     across, down = places(rays)
     cell = (down * rows).long().clamp(max=rows - 1) * columns

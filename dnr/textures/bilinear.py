@@ -1,4 +1,8 @@
-"""Where a uv coordinate falls between four texels: the one convention that all kernels share."""
+"""Where a uv coordinate falls between four texels: the one convention that all kernels share.
+
+Kernels compile this into themselves, and numba's cache looks at their own files only: whoever
+changes this one must change those that import it too, or clear `__pycache__`.
+"""
 
 import numba
 import numpy as np
@@ -8,7 +12,8 @@ import numpy as np
 def corner(u, v, size):
     """Index of the top-left texel of the four around (u, v), and the weights towards right, below.
 
-    `size` is at least two. Texel centres lie at (i + 0.5) / size; beyond the outermost centres the edge texel repeats.
+    `size` is at least two. Texel centres lie at (i + 0.5) / size; beyond the outermost centres the
+    edge texel repeats.
     """
     side = np.float32(size)  # for numba an integer times a float32 is a float64
     half, last = np.float32(0.5), side - np.float32(1)

@@ -25,7 +25,7 @@ def level_share(size, always, footprint):
     return min(max(TWO - footprint * np.float32(size), NONE), ONE)
 
 
-@numba.njit(cache=True, fastmath=True)
+@numba.njit(cache=True, fastmath=True, nogil=True)  # frames are rendered side by side
 def gather(texels, sizes, always, uv, footprint, out):
     """Fill out [N, C] with the weighted sum over all levels of bilinear lookups at uv [N, 2]."""
     channels = texels.shape[1]
@@ -104,9 +104,9 @@ def adam_rows(texels, moments, ages, rows, sums, rates, shrink, starts, correcti
     new1, new2 = ONE - beta1, ONE - beta2
     level = 0
     for slot in range(len(rows)):
-        row = rows[slot]
-        while level + 1 < len(starts) and row >= starts[level + 1]:
+        while level + 1 < len(starts) and rows[slot] >= starts[level + 1]:
             level += 1
+        row = np.uintp(rows[slot])  # unsigned: no wrapping around from the end to care for
         age = min(ages[row], len(corrections) - 1)
         ages[row] += 1
         correct1, correct2 = corrections[age, 0], corrections[age, 1]

@@ -15,6 +15,10 @@ from dnr.textures.bilinear import corner
 from dnr.textures.pyramid import COLOURS
 
 LEAST_WEIGHT = 1e-3
+"""Texels that rest on less count as unseen."""
+ROUNDING = 1e-5
+"""Brighter than a mean by less than this is as bright: a mean of equals need not equal them."""
+THREE = np.float32(3)
 
 
 class SeenPixels(NamedTuple):
@@ -39,8 +43,8 @@ def diffuse_colours(photos: Iterable[SeenPixels], size: int, means: Tensor) -> T
 
     `photos` must be iterable a second time. `means` is what `mean_colours` returned for them.
     """
-    luminance = means[..., :COLOURS].mean(dim=-1).reshape(-1).numpy()
-    return _means(photos, size, luminance)
+    luminance = means[..., :COLOURS].mean(dim=-1).reshape(-1)
+    return _means(photos, size, (luminance + ROUNDING).numpy())
 
 
 def _means(photos: Iterable[SeenPixels], size: int, brightest: np.ndarray) -> Tensor:
@@ -56,7 +60,7 @@ def _means(photos: Iterable[SeenPixels], size: int, brightest: np.ndarray) -> Te
 def _splat(uv, colour, weight, size, brightest, sums):
     for point in range(len(uv)):
         index, x, y = corner(uv[point, 0], uv[point, 1], size)
-        luminance = (colour[point, 0] + colour[point, 1] + colour[point, 2]) / 3
+        luminance = (colour[point, 0] + colour[point, 1] + colour[point, 2]) / THREE
         for which in range(4):
             right = which & 1
             below = which >> 1
@@ -83,14 +87,15 @@ def paint_pyramid(levels: list[Tensor], colours: Tensor) -> None:  # [S, S, 3] e
         sums = functional.avg_pool2d(torch.cat([finer * weight, weight], dim=1), 2)
         mean = sums[:, :COLOURS] / sums[:, COLOURS:].clamp(min=1e-12)
         images.append(torch.cat([mean, sums[:, COLOURS:]], dim=1))
-    shown = _filled(images[-1])  # what all coarser levels together show, one level finer each turn
-    levels[-1].copy_(shown[0].permute(1, 2, 0))
-    for level, image in zip(reversed(levels[:-1]), reversed(images[:-1]), strict=True):
-        shown = functional.interpolate(shown, level.shape[:2], mode="bilinear")
+    painted = [_filled(images[-1])]
+    for image in reversed(images[:-1]):
+        # From each coarser level straight to this one, as lookups do: in two steps it would differ.
+        side = image.shape[-2:]
+        shown = sum(functional.interpolate(level, side, mode="bilinear") for level in painted)
         known = image[:, COLOURS:] > LEAST_WEIGHT
-        missing = torch.where(known, image[:, :COLOURS] - shown, 0)
-        level.copy_(missing[0].permute(1, 2, 0))
-        shown = shown + missing
+        painted.append(torch.where(known, image[:, :COLOURS] - shown, 0))
+    for level, image in zip(levels, reversed(painted), strict=True):
+        level.copy_(image[0].permute(1, 2, 0))
 
 
 def _filled(image: Tensor) -> Tensor:  # [1, 4, S, S] -> [1, 3, S, S]

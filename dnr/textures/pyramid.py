@@ -28,9 +28,12 @@ class TextureConfig:
     print is sharper than gloss, and features at that density would memorise photos."""
 
     def __post_init__(self) -> None:
+        if self.levels < 1:
+            raise ValueError(f"levels must be at least 1, got {self.levels}")
         step = 2 ** (self.levels - 1)
-        if self.levels < 1 or self.size % step or self.size < 2 * step:
-            raise ValueError(f"texture size must be a multiple of {step}, got {self.size}")
+        if self.size % step or self.size < 2 * step:  # the coarsest level has two texels a side
+            rule = f"a multiple of {step} and at least {2 * step}"
+            raise ValueError(f"texture size must be {rule}, got {self.size}")
         if self.channels < COLOURS:
             raise ValueError(f"channels must be at least {COLOURS}, got {self.channels}")
         ratio = self.colour_size / self.size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,8 +11,8 @@ from torch import Tensor
 from dnr.textures.gather import CORNERS, adam_rows, scatter
 from dnr.textures.pyramid import Pyramid
 
-OLDEST = 4000
-"""Beyond this age Adam's bias corrections are 1 to float precision."""
+NEGLIGIBLE = 2.0**-25
+"""What float32 cannot tell from 0 beside 1."""
 
 
 class RowAdam:
@@ -32,7 +34,9 @@ class RowAdam:
         rows, channels = pyramid.texels.shape
         self.moments = pyramid.texels.new_zeros(rows, 2, channels)
         self.ages = torch.zeros(rows, dtype=torch.int32, device=pyramid.texels.device)
-        age = torch.arange(1, OLDEST + 1, dtype=torch.float64)
+        # 1 / (1 - beta ** age) up to the age from which on it is 1.
+        oldest = math.ceil(math.log(NEGLIGIBLE) / math.log(max(betas)))
+        age = torch.arange(1, oldest + 1, dtype=torch.float64)
         self._corrections = torch.stack([1 / (1 - beta**age) for beta in betas], 1).float()
         self._slots = torch.zeros(rows, dtype=torch.int32)
         self._rows = torch.empty(0, dtype=torch.int32)
@@ -99,7 +103,7 @@ def row_adam_reference(
     rows = seen[:, 0].nonzero()[:, 0]
     starts = torch.tensor(pyramid.starts[1:], device=uv.device)
     level = torch.bucketize(rows, starts, right=True)
-    age = adam.ages[rows].clamp(max=OLDEST - 1).long()
+    age = adam.ages[rows].clamp(max=len(adam._corrections) - 1).long()
     adam.ages[rows] += 1
     for moment, (beta, power) in enumerate(zip(adam.betas, (1, 2), strict=True)):
         adam.moments[rows, moment] *= beta

@@ -70,6 +70,16 @@ def definition(numbers: dict[str, Any]) -> dict[str, str]:
 
 def evaluate_asset(run: Path, asset: Asset, data: Path | None, split: Split) -> dict[str, Any]:
     """Scores on one split of a capture; by default the one that the asset was trained on."""
+    scored = compare(run, asset, data, split)
+    numbers = summary(scored)
+    per_view = {item.name: item.figures for item in scored}
+    return {split: numbers, "views": per_view, "definition": definition(numbers)}
+
+
+def compare(
+    run: Path, asset: Asset, data: Path | None = None, split: Split = "test"
+) -> list[Scored]:
+    """Every photo of the split beside its rendering."""
     source, size = _trained_on(run)
     source = data or source
     if not source.is_dir():
@@ -87,9 +97,7 @@ def evaluate_asset(run: Path, asset: Asset, data: Path | None, split: Split) -> 
             for item in score(asset, photos):
                 scored.append(item)
                 shown.update(len(scored), psnr=item.figures["psnr"])
-    numbers = summary(scored)
-    per_view = {item.name: item.figures for item in scored}
-    return {split: numbers, "views": per_view, "definition": definition(numbers)}
+    return scored
 
 
 def _trained_on(run: Path) -> tuple[Path, int | None]:

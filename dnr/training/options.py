@@ -41,6 +41,8 @@ class TrainOptions:
     """What lies behind the mesh: one colour, a panorama of what the photos show there, or, while
     training on masked photos, a new random colour in every step (then one colour). auto captures
     unless the photos have masks or a plain background."""
+    turntable: bool = False
+    """At the end, also render a turntable, as a video in the run folder and its report."""
     resume: bool = False
     """Continue from the last checkpoint in the run folder."""
     yes: bool = False

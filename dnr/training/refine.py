@@ -28,11 +28,12 @@ from dnr.raster.surface import centre_hits, surface_at
 from dnr.textures.projection import SeenPixels, mean_colours, paint_pyramid
 from dnr.textures.pyramid import Pyramid
 from dnr.textures.row_adam import RowAdam
+from dnr.textures.slope import uv_slope
 from dnr.training.parallax import FaceFrames, face_frames, offset_gradient, slid_uv
 
 ROUNDS = 5
 STEPS = 100
-BATCH = 16384
+BATCH = 8192
 PIXELS = 1_500_000
 """Pixels of all photos together that one round looks at."""
 TEXTURE_SIZES = (512, 256, 128, 64)
@@ -74,13 +75,16 @@ def refine_mesh(
     start = mesh
     while 2 * len(mesh) <= FACES:
         mesh = subdivided(mesh)
-    first = best = _disagreement(mesh, used, checked, rng)
+    points = collect_points(mesh, used, PIXELS, rng)
+    first = best = _disagreement(points, mesh, checked)
     kept = start
     for number in range(ROUNDS):
         share = number / max(ROUNDS - 1, 1)
         stiffness = STIFFNESS[0] ** (1 - share) * STIFFNESS[1] ** share
-        mesh = mesh.moved(mesh.vertices + _round(mesh, used, rng, stiffness, 1 - 0.8 * share))
-        error = _disagreement(mesh, used, checked, rng)
+        offsets = _round(mesh, points, rng, stiffness, 1 - 0.8 * share)
+        mesh = mesh.moved(mesh.vertices + offsets)
+        points = collect_points(mesh, used, PIXELS, rng)
+        error = _disagreement(points, mesh, checked)
         shown(number + 1)
         if error > WORTHWHILE * best:
             break
@@ -102,10 +106,9 @@ def _subdivided_like(mesh: Mesh, like: Mesh) -> Tensor:
 
 
 def _round(
-    mesh: Mesh, photos: Photos, rng: np.random.Generator, stiffness: float, rate: float
+    mesh: Mesh, points: Points, rng: np.random.Generator, stiffness: float, rate: float
 ) -> Tensor:  # [V, 3]
     """Vertex offsets that make the photos agree better, by joint descent on colours and them."""
-    points = collect_points(mesh, photos, PIXELS, rng)
     frames = face_frames(mesh)
     pyramid = textured(points)
     adam = RowAdam(
@@ -147,11 +150,14 @@ def slide(batch: Points, frames: FaceFrames, offsets: np.ndarray) -> Tensor:  # 
 
 def _slopes(pyramid: Pyramid, batch: Points, uv: Tensor) -> tuple[np.ndarray, Tensor]:
     """Gradients of the mean absolute error with respect to uv [N, 2] and colour [N, 3]."""
-    uv = uv.clone().requires_grad_()
-    colour = pyramid.sample(uv, torch.from_numpy(batch.footprint))
-    to_colour = (colour.detach() - torch.from_numpy(batch.colour)).sign() / colour.numel()
-    (to_uv,) = torch.autograd.grad(colour, uv, to_colour)
-    return to_uv.numpy(), to_colour
+    footprint = torch.from_numpy(batch.footprint)
+    colour = pyramid.look_up(uv, footprint)
+    to_colour = (colour - torch.from_numpy(batch.colour)).sign() / colour.numel()
+    to_uv = np.empty(uv.shape, np.float32)
+    texels, sizes = pyramid.texels.detach().numpy(), np.array(pyramid.sizes)
+    lookups = (uv.numpy(), batch.footprint, to_colour.numpy())
+    uv_slope(texels, sizes, pyramid.always, *lookups, to_uv)
+    return to_uv, to_colour
 
 
 def textured(points: Points) -> Pyramid:
@@ -163,14 +169,12 @@ def textured(points: Points) -> Pyramid:
     return pyramid.requires_grad_(False)
 
 
-def _disagreement(
-    mesh: Mesh, used: Photos, checked: Photos, rng: np.random.Generator
-) -> float:
-    """Mean absolute error, on photos left aside, of a plain texture made from the others."""
-    pyramid = textured(collect_points(mesh, used, PIXELS, rng))
-    points = collect_points(mesh, checked, PIXELS // 4, np.random.default_rng(0))
-    shown = pyramid.look_up(torch.from_numpy(points.uv), torch.from_numpy(points.footprint))
-    return float((shown - torch.from_numpy(points.colour)).abs().mean())
+def _disagreement(points: Points, mesh: Mesh, checked: Photos) -> float:
+    """Mean absolute error, on photos left aside, of a plain texture made from `points`."""
+    pyramid = textured(points)
+    seen = collect_points(mesh, checked, PIXELS // 4, np.random.default_rng(0))
+    shown = pyramid.look_up(torch.from_numpy(seen.uv), torch.from_numpy(seen.footprint))
+    return float((shown - torch.from_numpy(seen.colour)).abs().mean())
 
 
 def collect_points(mesh: Mesh, photos: Photos, most: int, rng: np.random.Generator) -> Points:

@@ -16,7 +16,9 @@ from torch.nn import functional
 from dnr import __version__
 from dnr.asset import Asset
 from dnr.capture.photos import Photos
-from dnr.files import write_json
+from dnr.clips import ORBIT_FRAMES, one_size, render_frames
+from dnr.files import read_json, write_json
+from dnr.geometry.paths import orbit
 from dnr.images import images_from_tensor
 from dnr.progress import progress
 from dnr.training.evaluation import Scored, definition, score, summary
@@ -26,11 +28,15 @@ from dnr.training.report import Report, View, write_report
 from dnr.training.state import TrainingState
 from dnr.training.views import Views
 from dnr.training.warm_start import coverage
+from dnr.video import write_video
+
+TURNTABLE = "turntable.mp4"
 
 
 def command_line() -> str:
     """The command that is running, to be pasted into a shell."""
-    return shlex.join(["python", Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0]).name
+    return shlex.join([*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]])
 
 
 def write_results(
@@ -54,6 +60,9 @@ def write_results(
     }
     metrics = {"test": numbers, "train": training, "definition": definition(numbers | training)}
     write_json(out / "metrics.json", metrics)
+    if options.turntable:
+        turn = orbit(one_size(list(photos.cameras)), asset.mesh, ORBIT_FRAMES)
+        write_video(out / TURNTABLE, render_frames(asset, turn))
     notes = [*notes, lpips_or_none()[1]] if "lpips" not in numbers else notes
     config = plain(asdict(options)) | {"recipe": plain(asdict(state.recipe))}
     write_report(
@@ -72,6 +81,7 @@ def write_results(
             views=[View(item.name, item.truth, item.render) for item in scored],
             texture_images=_texture_images(asset),
             uv_coverage=coverage(views, min(asset.config.texture.size, 512)),
+            video=TURNTABLE if options.turntable else None,
             notes=notes,
         ),
     )
@@ -79,15 +89,24 @@ def write_results(
     about["cameras"] = _cameras(photos)
     about["provenance"] = {"program": f"dnr {__version__}", "command": command_line()}
     asset.save(out, about)
+    say_where(out)
+
+
+def say_where(run: Path) -> None:
+    """Print the scores of a finished run, and where to find what."""
+    numbers = read_json(run / "metrics.json").get("test", {})
     figures = "".join(f"  {name} {numbers[name]:.4g}" for name in numbers if name != "num_views")
-    print(f"{len(scored)} held-out views:{figures}\nasset:  {out}")
-    print(f"report: {out / 'report' / 'index.html'}")
+    print(f"{numbers.get('num_views', 0)} held-out views:{figures}")
+    print(f"asset:  {run}\nreport: {run / 'report' / 'index.html'}")
+    if (run / TURNTABLE).is_file():
+        print(f"video:  {run / TURNTABLE}")
 
 
 def _texture_images(asset: Asset) -> list[tuple[str, np.ndarray]]:
     """The first channels of the texture as pictures."""
     config = asset.config.texture
-    size = (min(config.colour_size, 1024),) * 2
+    side = min(config.colour_size, 1024)
+    size = (side, side)
     levels = [level.detach().cpu() for level in asset.texture.colour_levels()]
     colour = _summed(levels, size)
     indices = range(config.levels)

@@ -25,6 +25,7 @@ from dnr.images import images_from_tensor, write_png
 from dnr.progress import progress
 from dnr.renderers.image import ImageConfig
 from dnr.training.evaluation import photo_over_backdrop
+from dnr.training.exposure import photo_gains
 from dnr.training.metrics import psnr
 from dnr.training.options import TrainOptions
 from dnr.training.presets import Recipe, recipe
@@ -48,8 +49,10 @@ FORMAT_VERSION = 1
 CHECKPOINT_EVERY_S = 60.0
 LOOK_EVERY = 1.15
 """A held-out view is looked at whenever the number of steps has grown by this factor."""
-PROBE = 40
-"""Steps after which a budget in minutes is turned into a number of steps."""
+WARM_UP = 3
+"""Steps that say nothing about speed, because they compile what they use."""
+PROBE, PROBE_SHARE = 40, 0.05
+"""Steps, and share of a budget in minutes, after which that budget becomes a number of steps."""
 
 
 def train(options: TrainOptions) -> None:
@@ -152,16 +155,20 @@ def _start(
         _check_random(chosen, views)
         chosen, background = replace(chosen, random_background=True), "solid"
     config = replace(chosen.asset, texture=fitting_texture(chosen.asset.texture, views))
-    asset = Asset(config, mesh, find_backdrop(views, background))
+    gains = photo_gains(views) if options.exposure else None
+    asset = Asset(config, mesh, find_backdrop(views, background, gains))
     if chosen.texture_start == "noise":
         start_from_noise(asset, 1.0, generator)
     else:
         start_neural_channels(asset, generator)
-        project_photos(asset, views)
+        project_photos(asset, views, gains)
     total = options.steps if options.steps is not None else chosen.steps
     if options.minutes is not None and (options.steps is None or options.steps > PROBE):
         total = None
-    return new_state(asset.moved(device), chosen, len(views), options.exposure, total)
+    state = new_state(asset.moved(device), chosen, len(views), options.exposure, total)
+    if state.exposure is not None and gains is not None:
+        state.exposure.start(gains)
+    return state
 
 
 def _check_random(chosen: Recipe, views: Views) -> None:
@@ -199,7 +206,8 @@ def _optimise(
     """Step until the budget is used up, showing progress, looking at held-out views, saving."""
     limit_s = None if options.minutes is None else options.minutes * 60
     began, last_save = time.monotonic() - state.seconds, time.monotonic()
-    look_at = state.step
+    first = look_at = state.step
+    since = (state.step, state.seconds)
     with progress(state.total, "training", start=state.step, limit_s=limit_s) as shown:
         loss = 0.0
         while state.total is None or state.step < state.total:
@@ -210,14 +218,31 @@ def _optimise(
                 look_at = max(int(state.step * LOOK_EVERY), state.step + 100)
             loss = step(state, views, options.seed)
             state.seconds = time.monotonic() - began
-            if state.total is None and limit_s is not None and state.step >= PROBE:
-                affordable = int(state.step * limit_s / state.seconds)
-                state.total = max(min(affordable, options.steps or affordable), state.step)
+            if state.step == first + WARM_UP:
+                since = (state.step, state.seconds)
+            if state.total is None and limit_s is not None:
+                state.total = _affordable(state, since, limit_s, options.steps)
+                if state.total is not None:
+                    shown.expect(state.total)
             shown.update(state.step, psnr=state.history[-1].get("psnr"), loss=loss)
             if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
                 save()
                 last_save = time.monotonic()
         _look(state, held_out, options.out, loss)
+
+
+def _affordable(
+    state: TrainingState, since: tuple[int, float], limit_s: float, most: int | None
+) -> int | None:
+    """Steps in all that fit into the limit, at the speed since then; None until that is clear."""
+    steps, seconds = state.step - since[0], state.seconds - since[1]
+    is_over = state.seconds >= limit_s or (most is not None and state.step >= most)
+    if is_over:
+        return state.step
+    if steps < PROBE or state.seconds < PROBE_SHARE * limit_s:
+        return None
+    total = state.step + int(steps / seconds * (limit_s - state.seconds))
+    return total if most is None else min(total, most)
 
 
 def _look(state: TrainingState, held_out: Photos, out: Path, loss: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from dnr.training.exposure import Exposure
 from dnr.training.presets import Recipe
 
 BETAS = (0.9, 0.99)
+LARGEST = 1 << 40
+"""Of any number in the head of a checkpoint."""
 
 
 @dataclass
@@ -55,7 +58,7 @@ def new_state(
     ]
     groups = [{"params": list(asset.renderer.parameters()), "rate": recipe.network_rate}]
     if codes is not None:
-        groups.append({"params": list(codes.parameters()), "rate": recipe.network_rate / 5})
+        groups.append({"params": list(codes.parameters()), "rate": recipe.network_rate})
     network_adam = torch.optim.Adam(groups, lr=recipe.network_rate, betas=BETAS)
     return TrainingState(asset, recipe, codes, texture_adams, network_adam, total=total)
 
@@ -90,24 +93,45 @@ def load_checkpoint(path: Path, state: TrainingState, identity: dict[str, Any]) 
     tensors = load_tensors(path)
     try:
         head = json.loads(bytes(tensors.pop("head").tolist()))
-        own = _tensors(state)
+        place = _place(head)
         fits = head["identity"] == json.loads(json.dumps(identity))  # tuples become lists
-        fits = fits and {k: v.shape for k, v in own.items()} == {
-            k: v.shape for k, v in tensors.items()
-        }
-        place = {name: head[name] for name in ("step", "total", "seconds", "history")}
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is not a checkpoint; start again without --resume") from error
-    if not fits:
+    own = _tensors(state)
+    if not fits or _kinds(own) != _kinds(tensors):
         raise InputError(
             f"{path} belongs to a run with other photos, mesh or options; use the same ones, or "
             "start again without --resume"
         )
+    ages = [tensor for name, tensor in tensors.items() if name.endswith(".ages")]
+    if not all(0 <= int(age.min()) <= int(age.max()) <= place["step"] for age in ages):
+        raise InputError(f"{path} is damaged; start again without --resume")  # they are indices
     with torch.no_grad():
         for name, tensor in own.items():
             tensor.copy_(tensors[name])
     for name, value in place.items():
         setattr(state, name, value)
+
+
+def _place(head: dict[str, Any]) -> dict[str, Any]:
+    """Where the checkpoint stands in its run; a ValueError if that makes no sense."""
+    place = {name: head[name] for name in ("step", "total", "seconds", "history")}
+    match place:
+        case {
+            "step": int(step),
+            "total": int() | None as total,
+            "seconds": float() as seconds,
+            "history": list(rows),
+        }:
+            numbers = [step, total or 0, seconds, *(n for row in rows for n in dict(row).values())]
+            sensible = all(isinstance(n, int | float) and abs(n) <= LARGEST for n in numbers)
+            if sensible and min(step, total or 0, seconds) >= 0:
+                return place
+    raise ValueError("no place in a schedule")
+
+
+def _kinds(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _tensors(state: TrainingState) -> dict[str, Tensor]:

@@ -1,16 +1,16 @@
 """Everything training needs to know of the photos, fifteen bytes per pixel, in two flat files.
 
 For every pixel of every view: what it sees of the mesh (uv and normal as 16-bit fixed point; half
-floats would lose a texel near 1), its colour, a state, and its mask. The direction to the camera follows from
-the pixel itself. The mesh is rasterised once per view here and not again during training.
+floats would lose a texel near 1), its colour, a state, and its mask. The direction to the camera
+follows from the pixel itself. The mesh is rasterised once per view here and not again.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,8 @@ DENSITY_STEPS = 8
 """Steps per pixel across the whole of uv space: up to 8191 pixels can be told apart."""
 
 
-class Views(NamedTuple):
+@dataclass(frozen=True)
+class Views:
     """The photos of one split, flattened one after the other."""
 
     geometry: np.ndarray  # uint16 [P, 5]: u, v, octahedral normal, 1 / footprint

@@ -15,7 +15,7 @@ from dnr.textures.backdrop import panorama
 from dnr.textures.projection import SeenPixels, diffuse_colours, mean_colours, paint_pyramid
 from dnr.textures.pyramid import COLOURS, TextureConfig
 from dnr.training.crops import read_crop
-from dnr.training.pixels import clean_pixels
+from dnr.training.exposure import seen_pixels
 from dnr.training.views import CLEAN, DENSITY_STEPS, SEEN, VALID, Views
 
 PLAIN = 3 / 255
@@ -45,7 +45,9 @@ def has_masks(views: Views) -> bool:
 
 
 def find_backdrop(
-    views: Views, background: Literal["auto", "solid", "captured"] = "auto"
+    views: Views,
+    background: Literal["auto", "solid", "captured"] = "auto",
+    gains: Tensor | None = None,  # [V, 3] of the photos
 ) -> Tensor:  # [3, 1, 1] or [3, H, W]
     """What the photos show beside the mesh: one colour (their median), or a panorama.
 
@@ -63,7 +65,8 @@ def find_backdrop(
         crop = read_crop(views, view, (0, 0), views.size(view))
         beside = torch.from_numpy(beside[:: max(len(beside) // MOST_RAYS, 1)])
         rays.append(crop.rays.reshape(-1, 3)[beside])
-        colours.append(crop.colour[0].permute(1, 2, 0).reshape(-1, 3)[beside])
+        colour = crop.colour[0].permute(1, 2, 0).reshape(-1, 3)[beside]
+        colours.append(colour if gains is None else (colour / gains[view]).clamp(max=1))
     if not rays:
         return torch.zeros(3, 1, 1)
     seen = torch.cat(colours)
@@ -75,15 +78,15 @@ def find_backdrop(
     return panorama(torch.cat(rays), seen)
 
 
-def project_photos(asset: Asset, views: Views) -> None:
+def project_photos(asset: Asset, views: Views, gains: Tensor | None = None) -> None:  # [V, 3]
     """Set the texture's colours to the photos' mean, and `asset.diffuse` to it without highlights.
 
     Neural channels start as small noise; a renderer whose last layer is zero shows the colours.
     """
     size = asset.config.texture.colour_size
-    means = mean_colours(_seen(views), size)
+    means = mean_colours(_seen(views, gains), size)
     paint_pyramid(asset.texture.colour_levels(), means)
-    diffuse = diffuse_colours(_seen(views), size, means)[..., :COLOURS]
+    diffuse = diffuse_colours(_seen(views, gains), size, means)[..., :COLOURS]
     asset.diffuse.copy_((diffuse.clamp(0, 1) * 255).round().to(torch.uint8))
 
 
@@ -107,10 +110,6 @@ def coverage(views: Views, size: int) -> np.ndarray:  # uint8 [S, S]
     return (weight / scale * 255).clamp(0, 255).to(torch.uint8).numpy()
 
 
-def _seen(views: Views) -> Iterator[SeenPixels]:
-    for view in range(len(views)):
-        batch = clean_pixels(views, view)
-        facing = (batch.surface.normal * batch.surface.view).sum(dim=-1).clamp(min=0.05)
-        yield SeenPixels(
-            batch.surface.uv.numpy(), batch.colour.numpy(), facing.numpy().astype(np.float32)
-        )
+def _seen(views: Views, gains: Tensor | None = None) -> Iterator[SeenPixels]:  # [V, 3]
+    gains = torch.ones(len(views), 3) if gains is None else gains
+    return (seen_pixels(views, view, gains[view]) for view in range(len(views)))
