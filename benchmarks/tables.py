@@ -57,7 +57,7 @@ def sampling_table(rows: list[Row]) -> str:
 
 
 def preset_table(rows: list[Row]) -> str:
-    """Forward is lookups and renderer; "/ floor" is the renderer over its bare layers, least times."""
+    """Forward is lookups and renderer; "/ floor" is the renderer over its layers alone."""
     head = ["preset", "size", "forward", "FLOP floor", "byte floor", "renderer", "/ floor", "frame"]
     head += ["frames/s, 2 threads", "step", "FLOP floor", "byte floor", "GFLOP/s"]
     keys = ["forward_ms_median", "forward_flop_floor_ms", "forward_byte_floor_ms"]

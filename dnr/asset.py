@@ -25,7 +25,7 @@ from dnr.textures.backdrop import Backdrop
 from dnr.textures.pyramid import COLOURS, NeuralTexture, TextureConfig
 
 FORMAT_VERSION = 1
-CHUNK = 8192
+CHUNK = 16384
 """Points shaded at once: their activations fit the processor's cache."""
 SUPERSAMPLING = 3
 LARGEST_SIZE = 16384

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from dnr.errors import InputError
 from dnr.progress import progress
 from dnr.synthetic.captures import write_capture
 from dnr.synthetic.config import SceneConfig
@@ -26,12 +27,23 @@ def demo(out: Path) -> None:
         say_where(out)
         print(f"This was there already; remove {out} to train again.")
     else:
+        _check_free(out)
         count = SCENE.num_train + SCENE.num_test
         with progress(count, f"making photos of a {SCENE.scene}") as shown:
             write_capture(photos, SCENE, shown.update)
             shown.update(count)
         train(TrainOptions(photos, out, preset="pixel", minutes=MINUTES, turntable=True, yes=True))
     print(_next(photos, out))
+
+
+def _check_free(out: Path) -> None:
+    """Raise if there is something that training would not replace: nobody waits for photos then."""
+    if out.is_dir():
+        names = {item.name for item in out.iterdir()} - {"cache"}
+        if not names or "train.json" in names:
+            return
+    if out.exists():
+        raise InputError(f"{out} is there and no run; remove it or name another folder by --out")
 
 
 def _next(photos: Path, out: Path) -> str:

@@ -74,7 +74,11 @@ def _processors() -> list[Finding]:
 
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GIBIBYTE
     findings = [
-        Finding("CPU", f"{os.cpu_count()} cores; torch takes {torch.get_num_threads()} threads"),
+        Finding(
+            "CPU",
+            f"{os.cpu_count()} cores; torch's threads: {torch.get_num_threads()} "
+            "(OMP_NUM_THREADS changes that)",
+        ),
         Finding("memory", f"{total:.1f} GiB"),
     ]
     if torch.cuda.is_available():

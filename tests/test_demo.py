@@ -6,6 +6,7 @@ import pytest
 
 from dnr import demo as module
 from dnr.demo import demo
+from dnr.errors import InputError
 from dnr.synthetic.config import SceneConfig
 from dnr.video import read_frames
 
@@ -34,3 +35,11 @@ def test_the_demo_can_be_repeated_and_interrupted(
     (out / "asset.json").unlink()  # as if it had been stopped just before the end
     demo(out)
     assert (out / "asset.json").is_file()
+
+
+def test_what_is_no_run_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for name in (".", "file"):
+        with pytest.raises(InputError, match="remove it or name another folder by --out"):
+            demo(tmp_path / name)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

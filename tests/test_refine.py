@@ -99,8 +99,9 @@ def test_slope_is_the_autograd_gradient_of_the_lookup(generator: torch.Generator
     towards = torch.randn(500, 3, generator=generator)
     (expected,) = torch.autograd.grad(pyramid.sample(uv, footprint), uv, towards)
     slope = np.empty((500, 2), np.float32)
-    arrays = (x.detach().numpy() for x in (uv, footprint, towards))
-    uv_slope(pyramid.texels.detach().numpy(), np.array(pyramid.sizes), 17, *arrays, slope)
+    texels, sizes = pyramid.texels.detach().numpy(), np.array(pyramid.sizes)
+    lookups = (uv.detach().numpy(), footprint.numpy(), towards.numpy())
+    uv_slope(texels, sizes, 17, *lookups, slope)
     torch.testing.assert_close(torch.from_numpy(slope), expected, rtol=1e-4, atol=1e-3)
 
 

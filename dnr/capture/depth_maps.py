@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import cv2
@@ -27,7 +28,10 @@ class DepthMap(NamedTuple):
 
 
 def confirmed_depth(
-    index: int, views: list[StereoView], planes: list[Planes], others: list[int]
+    index: int,
+    views: list[StereoView],
+    planes: Mapping[int, Planes],  # of `index` and of the others
+    others: list[int],
 ) -> np.ndarray:  # float32 [H, W], 0 where nothing was confirmed
     """The mean of a view's depth and of those views that agree with it."""
     view = views[index]

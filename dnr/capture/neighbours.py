@@ -10,7 +10,7 @@ from dnr.capture.sparse_points import SparsePoints
 from dnr.capture.stereo_views import StereoView
 from dnr.errors import InputError
 
-SOURCES = 8
+SOURCES = 6
 CHECKS = 10  # views that may confirm a depth
 BEST_ANGLE_DEG, ANGLE_SIGMA_DEG = 10.0, 6.0
 LEAST_APART_DEG = 2.0  # between a chosen source and the next one, seen from the scene

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+Place = tuple[np.floating, np.floating, np.floating]  # homogeneous
+
 SIDE, STEP = 6, 2
 RADIUS = (SIDE - 1) * STEP // 2  # samples at -5, -3 ... 5 pixels
 SAMPLES = SIDE * SIDE
@@ -34,7 +36,7 @@ def read_window(
     column: int,
     values: np.ndarray,  # out [SAMPLES], times the weights below
     weights: np.ndarray,  # out [SAMPLES], they sum to one
-) -> tuple[float, float]:
+) -> tuple[np.floating, np.floating]:
     """Weighted mean and variance of the window; samples beyond the border repeat it."""
     height, width = grey.shape
     centre = grey[row, column]
@@ -67,15 +69,15 @@ def read_window(
 def source_cost(
     values: np.ndarray,  # [SAMPLES] as `read_window` leaves them
     weights: np.ndarray,  # [SAMPLES]
-    mean: float,
-    variance: float,
+    mean: np.floating,
+    variance: np.floating,
     source: np.ndarray,  # float32 [H * W] one photo, flattened
     height: int,
     width: int,
-    start: tuple[float, float, float],  # homogeneous place of the pixel's centre in the source
-    across: tuple[float, float, float],  # change per column
-    down: tuple[float, float, float],  # change per row
-) -> float:
+    start: Place,  # homogeneous place of the pixel's centre in the source
+    across: Place,  # change per column
+    down: Place,  # change per row
+) -> np.floating:
     """One minus the weighted normalised cross-correlation, in [0, 2]."""
     reach = np.float32(RADIUS)
     half = np.float32(0.5)

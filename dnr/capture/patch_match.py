@@ -18,7 +18,7 @@ COARSE_SWEEPS, FINE_SWEEPS = 8, 3
 COARSE_BELOW = 100  # a shorter side of fewer pixels is not halved further
 MOST_AGREEING = 3  # sources that count, the best for each plane: others may be hidden
 STEEPEST = 3.0  # slope of inverse depth, relative and per focal length (72 degrees at the centre)
-_HOPELESS = np.float32(0.25)  # a plane that is worse by so much in the photos known to agree
+_HOPELESS = np.float32(0.15)  # a plane that is worse by so much in the photos known to agree
 
 
 class Planes(NamedTuple):
@@ -94,7 +94,7 @@ def _stacked(sources: list[StereoView]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @kernel
-def _uniform(state: np.ndarray) -> float:
+def _uniform(state: np.ndarray) -> np.floating:
     """The next pseudo-random number in [-1, 1) (xorshift)."""
     # Shifts of 32-bit numbers have 64 bits in numba; storing cuts them back.
     state[0] ^= state[0] << np.uint32(13)

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
+from dnr.capture.posed_photos import Pose
 from dnr.errors import InputError
 
 MOST_FOR_EXHAUSTIVE = 80  # photos; longer series are matched with their neighbours in time
@@ -16,19 +18,12 @@ NEIGHBOURS_IN_TIME = 12
 MOST_FEATURES = 4096
 LONGEST_SIDE = 1600  # pixels, for features
 LEAST_REGISTERED = 0.5  # of the photos
+LEAST_FOR_CENTRE = 10  # photos that can tell where the middle of the lens is
 LEAST_ANGLE_DEG = 3.0  # median between the rays of a point: less means no parallax
 ADVICE = (
     "Film again: walk around the scene instead of turning on the spot, slowly, in good light, "
     "so that neighbouring photos overlap by two thirds."
 )
-
-
-class Pose(NamedTuple):
-    """One registered photo."""
-
-    name: str
-    world_to_camera: np.ndarray  # float64 [4, 4], OpenCV axes
-    lens: dict[str, float]  # w h fl_x fl_y cx cy k1 k2 p1 p2, as in transforms.json
 
 
 class Registration(NamedTuple):
@@ -71,6 +66,7 @@ def register(
         _match(pycolmap, database, len(names))
         options = pycolmap.IncrementalPipelineOptions()
         options.min_model_size = 3
+        options.num_threads = torch.get_num_threads()
         options.ba_global_function_tolerance = 1e-4
         placed = _Counter(shown)
         models = pycolmap.incremental_mapping(
@@ -83,6 +79,12 @@ def register(
             f"no two photos of {folder} fit together; the first is {names[0]}. {ADVICE}"
         )
     largest = max(models.values(), key=lambda model: model.num_reg_images())
+    if largest.num_reg_images() >= LEAST_FOR_CENTRE:
+        options = pycolmap.BundleAdjustmentOptions()
+        options.refine_principal_point = True
+        options.print_summary = False
+        options.ceres.solver_options.num_threads = torch.get_num_threads()
+        pycolmap.bundle_adjustment(largest, options)
     return _registration(largest, names, features, len(models))
 
 
@@ -110,7 +112,7 @@ def _find_features(
     extraction = pycolmap.FeatureExtractionOptions()
     extraction.max_image_size = LONGEST_SIDE
     extraction.sift.max_num_features = MOST_FEATURES
-    extraction.num_threads = 1
+    extraction.num_threads = torch.get_num_threads()
     mode = pycolmap.CameraMode.SINGLE if single_lens else pycolmap.CameraMode.PER_IMAGE
     if focal_px is not None:
         from PIL import Image
@@ -127,7 +129,7 @@ def _find_features(
 
 def _match(pycolmap: Any, database: Path, count: int) -> None:
     options = pycolmap.FeatureMatchingOptions()
-    options.num_threads = 1
+    options.num_threads = torch.get_num_threads()
     if count <= MOST_FOR_EXHAUSTIVE:
         pycolmap.match_exhaustive(database, options, device=pycolmap.Device.cpu)
         return

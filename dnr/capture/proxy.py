@@ -34,7 +34,8 @@ POINTS_PER_VIEW = 5000  # of those that decide how large the box is
 ProxySource = Callable[[Photos], Mesh]
 """What can stand in for `stereo_proxy`: anything that makes a mesh with uvs from posed photos."""
 
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class Depths(NamedTuple):

@@ -86,7 +86,7 @@ def decimated(triangles: Triangles, num_faces: int) -> Triangles:
     vertices, faces = triangles
     if len(faces) <= num_faces:
         return triangles
-    points, corners = simplify(vertices, faces, target_count=num_faces, agg=5)
+    points, corners, *_ = simplify(vertices, faces, target_count=num_faces, agg=5)
     return without_unused(np.asarray(points, np.float32), np.asarray(corners, np.int32))
 
 

@@ -53,7 +53,7 @@ def _features(view: StereoView) -> tuple[np.ndarray, np.ndarray]:  # [N, 2], [N,
     """Places in pixels (centres at +0.5) and RootSIFT descriptors (Arandjelovic, 2012)."""
     picture = np.rint(view.grey * 255).clip(0, 255).astype(np.uint8)
     mask = view.usable.astype(np.uint8)
-    keypoints, descriptors = cv2.SIFT_create(MOST_FEATURES).detectAndCompute(picture, mask)
+    keypoints, descriptors = cv2.SIFT.create(MOST_FEATURES).detectAndCompute(picture, mask)
     if descriptors is None:
         return np.zeros((0, 2)), np.zeros((0, 128), np.float32)
     roots = np.sqrt(descriptors / np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-6))

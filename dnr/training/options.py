@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from tyro.conf import Positional
 
 from dnr.errors import InputError
+
+
+@dataclass(frozen=True)
+class ImageLosses:
+    """Weights of terms beside the L1, for presets whose renderer looks at images: paper, unet."""
+
+    ssim: float = 0.0
+    """One minus structural similarity."""
+    gradient: float = 0.0
+    """L1 between differences of neighbouring pixels: sharper edges."""
+    lpips: float = 0.0
+    """Learned perceptual distance; needs the lpips package and its weights on this machine."""
+    adversarial: float = 0.0
+    """A critic that learns to tell renders from photos (least squares, patches): sharper texture,
+    less faithful to the photos."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0 <= value < float("inf"):
+                raise InputError(f"--losses.{name} must be 0 or more, got {value}")
+
+    @property
+    def any(self) -> bool:
+        return any(vars(self).values())
 
 
 @dataclass(frozen=True)
@@ -43,6 +67,8 @@ class TrainOptions:
     unless the photos have masks or a plain background."""
     turntable: bool = False
     """At the end, also render a turntable, as a video in the run folder and its report."""
+    losses: ImageLosses = field(default_factory=ImageLosses)
+    """Further loss terms for the presets paper and unet."""
     resume: bool = False
     """Continue from the last checkpoint in the run folder."""
     yes: bool = False

@@ -81,4 +81,3 @@ def offset_gradient(faces, weights, view, to_uv, vertices, normal, uv_gradient, 
             vertex = vertices[face, corner]
             for axis in range(3):
                 out[vertex, axis] += to_h * weights[p, corner] * normal[face, axis]
-

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from dnr.asset import AssetConfig
 from dnr.renderers.image import ImageConfig
 from dnr.renderers.pixel import PixelConfig
 from dnr.textures.pyramid import TextureConfig
+from dnr.training.options import ImageLosses
 
 PresetName = Literal["preview", "paper", "unet", "pixel", "best", "realtime"]
 
@@ -41,6 +42,8 @@ class Recipe:
     """Project the photos onto the texture first, or start from noise as published."""
     random_background: bool = False
     """Put another colour behind object and photo in every step (image renderers, masked photos)."""
+    losses: ImageLosses = field(default_factory=ImageLosses)
+    """Further terms (image renderers)."""
     refine_geometry: bool = False
     """Let the photos move the mesh along its normals before training."""
 

@@ -184,7 +184,9 @@ def collect_points(mesh: Mesh, photos: Photos, most: int, rng: np.random.Generat
     for index, camera in enumerate(photos.cameras):
         photo = photos[index]
         usable = (photo.valid == 255) & (photo.alpha == 255)
-        parts.append(_seen_points(mesh, camera, photo.rgb, usable, most // len(photos), normals, rng))
+        parts.append(
+            _seen_points(mesh, camera, photo.rgb, usable, most // len(photos), normals, rng)
+        )
     return Points(*(np.concatenate(field) for field in zip(*parts, strict=True)))
 
 

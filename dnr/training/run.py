@@ -58,7 +58,12 @@ PROBE, PROBE_SHARE = 40, 0.05
 def train(options: TrainOptions) -> None:
     """Train as `options` say and leave a complete run folder."""
     device = choose_device(options.device)
-    chosen = recipe(options.preset)
+    chosen = replace(recipe(options.preset), losses=options.losses)
+    if options.losses.any and not isinstance(chosen.asset.renderer, ImageConfig):
+        raise InputError(
+            f"--losses needs a renderer that looks at images, and {options.preset} shades every "
+            "pixel on its own; choose --preset unet or paper"
+        )
     capture = load_capture(options.source, options.mesh)
     mesh, notes = load_capture_mesh(capture)
     notes = capture.notes + notes

@@ -18,6 +18,7 @@ from dnr.tensor_files import load_tensors, save_tensors
 from dnr.textures.pyramid import COLOURS, Pyramid
 from dnr.textures.row_adam import RowAdam
 from dnr.training.exposure import Exposure
+from dnr.training.losses import ExtraLosses
 from dnr.training.presets import Recipe
 
 BETAS = (0.9, 0.99)
@@ -34,6 +35,7 @@ class TrainingState:
     exposure: Exposure | None
     texture_adams: list[RowAdam]
     network_adam: torch.optim.Adam
+    extra_losses: ExtraLosses | None = None
     step: int = 0
     total: int | None = None
     """Steps in all; None until a budget in minutes has been turned into steps."""
@@ -60,7 +62,8 @@ def new_state(
     if codes is not None:
         groups.append({"params": list(codes.parameters()), "rate": recipe.network_rate})
     network_adam = torch.optim.Adam(groups, lr=recipe.network_rate, betas=BETAS)
-    return TrainingState(asset, recipe, codes, texture_adams, network_adam, total=total)
+    extra = ExtraLosses(recipe.losses, asset.device) if recipe.losses.any else None
+    return TrainingState(asset, recipe, codes, texture_adams, network_adam, extra, total=total)
 
 
 def _row_adam(pyramid: Pyramid, recipe: Recipe) -> RowAdam:
@@ -143,15 +146,23 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
     for number, adam in enumerate(state.texture_adams):
         tensors |= {f"texture_adam.{number}.moments": adam.moments}
         tensors |= {f"texture_adam.{number}.ages": adam.ages}
-    for number, parameter in enumerate(_network_parameters(state)):
-        moments = state.network_adam.state[parameter]
-        if not moments:  # torch makes these at the first step; a checkpoint needs their places
-            moments["step"] = torch.zeros(())
-            moments["exp_avg"] = torch.zeros_like(parameter)
-            moments["exp_avg_sq"] = torch.zeros_like(parameter)
-        tensors |= {f"network_adam.{number}.{name}": value for name, value in moments.items()}
+    tensors |= _adam_tensors("network_adam", state.network_adam)
+    extra = state.extra_losses
+    if extra is not None and extra.critic is not None and extra.critic_adam is not None:
+        tensors |= {f"critic.{name}": value for name, value in extra.critic.state_dict().items()}
+        tensors |= _adam_tensors("critic_adam", extra.critic_adam)
     return tensors
 
 
-def _network_parameters(state: TrainingState) -> list[Tensor]:
-    return [p for group in state.network_adam.param_groups for p in group["params"]]
+def _adam_tensors(prefix: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
+    """The moments of every parameter. torch makes them at the first step; here their places are
+    made before."""
+    tensors = {}
+    for number, parameter in enumerate(p for group in adam.param_groups for p in group["params"]):
+        moments = adam.state[parameter]
+        if not moments:
+            moments["step"] = torch.zeros(())
+            moments["exp_avg"] = torch.zeros_like(parameter)
+            moments["exp_avg_sq"] = torch.zeros_like(parameter)
+        tensors |= {f"{prefix}.{number}.{name}": value for name, value in moments.items()}
+    return tensors

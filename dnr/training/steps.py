@@ -87,6 +87,9 @@ def _image_loss(
     behind = (background * gain.detach()).clamp(0, 1)
     photo = crop.colour.to(asset.device) * alpha + behind * (1 - alpha)
     loss = _mean((leaky(render * gain) - photo).abs(), valid)
+    if state.extra_losses is not None:
+        shown = valid[:, None]  # where the photo has no data both are black
+        loss = loss + state.extra_losses(leaky(render * gain) * shown, photo * shown)
     if state.recipe.colour_weight:
         colour = image[..., :COLOURS].permute(0, 3, 1, 2)
         on_object = seen & valid & (alpha[:, 0] == 1)

@@ -27,7 +27,7 @@ NOISE = 0.01
 
 
 def fitting_texture(texture: TextureConfig, views: Views) -> TextureConfig:
-    """`texture` with colour as fine as the photos that look from close by, within LARGEST_COLOUR."""
+    """`texture` with colour as fine as the closest photos, within LARGEST_COLOUR."""
     density = views.geometry[:: len(views.geometry) // MOST_COLOURS + 1, 4]
     seen = views.colours[:: len(views.colours) // MOST_COLOURS + 1, 3] & CLEAN != 0
     if not seen.any():  # so little is to be seen that the sample has missed it

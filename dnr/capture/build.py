@@ -1,0 +1,174 @@
+"""`dnr capture`: a video, photos or another program's cameras become a whole capture folder.
+
+Each stage leaves a file that is written whole, and a stage whose file is there is not repeated:
+images/, transforms.json, mesh.obj, report/. What was found on the way stands in capture.json.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dnr.capture.albums import SUFFIXES, collect_photos, photos_in
+from dnr.capture.clips import extract_frames
+from dnr.capture.folder import Capture, load_views
+from dnr.capture.imports import import_cameras, known_project
+from dnr.capture.photos import prepare_photos
+from dnr.capture.pictures import draw_overview
+from dnr.capture.posed_photos import write_transforms
+from dnr.capture.poses import register
+from dnr.capture.proxy import STEREO_HEIGHT, find_depths, surface_from
+from dnr.capture.quality import measure
+from dnr.errors import InputError
+from dnr.files import read_json, write_json
+from dnr.geometry.mesh_files import save_mesh
+from dnr.progress import progress
+
+FRAMES = 60
+"""Taken out of a video, unless the user asks for another number."""
+
+
+@dataclass(frozen=True)
+class CaptureOptions:
+    """What a user can ask of capturing."""
+
+    frames: int = FRAMES
+    """Frames taken out of a video; the sharpest, spread over its motion."""
+    yes: bool = False
+    """Go on when only a part of the photos could be placed, or the camera hardly moved."""
+
+
+def is_raw(source: Path) -> bool:
+    """Whether `source` must be captured before it can be trained on."""
+    if source.is_file():
+        return True
+    return source.is_dir() and not (source / "transforms.json").is_file()
+
+
+def build_capture(source: Path, out: Path, options: CaptureOptions) -> list[str]:
+    """Make, or finish, the capture folder `out`; returns what the user should know."""
+    if options.frames < 8:
+        raise InputError(f"--frames must be at least 8, got {options.frames}")
+    record = _claim(source, out, options)
+    if not (out / "transforms.json").is_file():
+        if known_project(source):
+            record["notes"] += import_cameras(source, out)
+        else:
+            _gather(source, out, options, record)
+            _find_poses(out, options, record)
+        write_json(out / "capture.json", record)
+    if not (out / "mesh.obj").is_file():
+        _reconstruct(out, record)
+        write_json(out / "capture.json", record)
+    return record["notes"]
+
+
+def _claim(source: Path, out: Path, options: CaptureOptions) -> dict[str, Any]:
+    """The record of the work so far; a new one in an empty folder."""
+    if not source.exists():
+        raise InputError(f"there is no {source}. Name a video, a folder of photos or a project.")
+    about = {"source": str(source.resolve()), "frames": options.frames}
+    if (out / "capture.json").is_file():
+        record = read_json(out / "capture.json")
+        if {key: record.get(key) for key in about} != about:
+            raise InputError(f"{out} holds another capture; remove it or choose another folder.")
+        return record
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is not empty; remove it or choose another folder.")
+    record = about | {"notes": []}
+    write_json(out / "capture.json", record)
+    return record
+
+
+def _gather(source: Path, out: Path, options: CaptureOptions, record: dict[str, Any]) -> None:
+    """Photos into images/."""
+    images = out / "images"
+    if images.is_dir():
+        return
+    if source.is_file():
+        if source.suffix.lower() in SUFFIXES:
+            raise InputError(f"{source} is a single picture. Give a video or a folder of photos.")
+        with progress(None, "choosing frames") as shown:
+            record["notes"] += extract_frames(source, images, options.frames, shown.update)
+        record |= {"focal_px": None, "single_lens": True}
+    else:
+        with progress(len(photos_in(source)), "reading photos") as shown:
+            album = collect_photos(source, images, None, shown.update)
+        record |= {"focal_px": album.focal_px, "single_lens": album.single_lens}
+    write_json(out / "capture.json", record)
+
+
+def _find_poses(out: Path, options: CaptureOptions, record: dict[str, Any]) -> None:
+    """Cameras into transforms.json, if they can be trusted."""
+    names = [path.name for path in photos_in(out / "images")]
+    with progress(len(names), "finding cameras") as shown:
+        found = register(
+            out / "images",
+            names,
+            record.get("focal_px"),
+            record.get("single_lens", True),
+            shown.update,
+        )
+    record["poses"] = {
+        "registered": len(found.poses),
+        "photos": len(names),
+        "reprojection_error_px": round(found.error_px, 3),
+        "median_angle_deg": round(found.angle_deg, 2),
+        "pieces": found.num_models,
+        "left_out": found.left_out,
+    }
+    write_json(out / "capture.json", record)
+    problem = found.problem()
+    if problem and not options.yes:
+        raise InputError(f"{problem} Or use what there is with --yes.")
+    record["notes"] += [problem] if problem else []
+    record["notes"].append(
+        f"{len(found.poses)} of {len(names)} photos placed, mean error {found.error_px:.2f} px"
+    )
+    for name, reason in list(found.left_out.items())[:5]:
+        record["notes"].append(f"{name} is left out: {reason}")
+    write_transforms(out / "transforms.json", found.poses)
+
+
+def _reconstruct(out: Path, record: dict[str, Any]) -> None:
+    """The proxy into mesh.obj, pictures of it into report/."""
+    views, notes = load_views(out)
+    scratch = out / "cache"
+    photos = prepare_photos(Capture(out, views, out / "mesh.obj", notes), scratch, STEREO_HEIGHT)
+    train = photos.of("train")
+    depths = find_depths(train)
+    mesh = surface_from(depths, train)
+    record["proxy"] = measure(mesh, depths, photos)
+    draw_overview(out / "report", mesh, depths, photos)
+    save_mesh(out / "mesh.obj", mesh)
+    shutil.rmtree(scratch)
+
+
+def quality_table(out: Path) -> list[tuple[str, str, str]]:
+    """(what, measured, whether it is good) of a finished capture."""
+    record = read_json(out / "capture.json")
+    poses, proxy = record.get("poses", {}), record.get("proxy", {})
+    rows = []
+    if poses:
+        share = poses["registered"] / max(poses["photos"], 1)
+        text = f"{poses['registered']} of {poses['photos']}"
+        rows.append(("photos placed", text, _verdict(share, 0.95, 0.5)))
+        error = poses["reprojection_error_px"]
+        rows.append(("reprojection error", f"{error:.2f} px", _verdict(-error, -0.7, -1.5)))
+        angle = poses["median_angle_deg"]
+        rows.append(("angle between rays", f"{angle:.1f} deg", _verdict(angle, 8, 3)))
+    if proxy:
+        worst = proxy["coverage_worst"]
+        rows.append(("worst photo covered", f"{100 * worst:.2f} %", _verdict(worst, 0.97, 0.9)))
+        known = proxy["confirmed"]
+        rows.append(("depth confirmed", f"{100 * known:.0f} %", _verdict(known, 0.5, 0.25)))
+        error = proxy["depth_error"]
+        text = f"{100 * error:.2f} %"
+        rows.append(("depth of mesh and photos", text, _verdict(-error, -0.0025, -0.01)))
+    return rows
+
+
+def _verdict(value: float, good: float, usable: float) -> str:
+    return "good" if value >= good else "usable" if value >= usable else "poor"

@@ -1,0 +1,197 @@
+"""Sharp frames of a video, spread evenly over its motion, decoded one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+
+from dnr.errors import InputError
+from dnr.files import new_folder
+
+LEAST_FRAMES = 8
+THUMBNAIL = 160  # pixels along the longer side, for motion
+MOST_LOOKED_AT = 4000  # frames; of longer videos only each so-manieth is looked at
+LEAST_MOTION = 0.15  # of the longer side, over the whole video
+JPEG_QUALITY = 96
+
+
+class Glance(NamedTuple):
+    """What is remembered of a frame."""
+
+    number: int
+    sharpness: float
+    motion: float  # median shift since the last glance, as a share of the longer side
+
+
+def extract_frames(
+    video: Path, out: Path, count: int, shown: Callable[[int], object] = int
+) -> list[str]:
+    """Write about `count` frames as JPEG files into the new folder `out`; returns notes.
+
+    Frames are upright and have square pixels. A video that breaks off is used up to there.
+    """
+    glances, broken = look_through(video, shown)
+    notes = [f"{video.name} breaks off after {len(glances)} frames: {broken}"] if broken else []
+    if len(glances) < LEAST_FRAMES:
+        raise InputError(
+            f"{video} has only {len(glances)} readable frames{': ' + broken if broken else ''}. "
+            "Give a video of at least a few seconds."
+        )
+    moved = sum(glance.motion for glance in glances)
+    if moved < LEAST_MOTION:
+        raise InputError(
+            f"the picture hardly moves in {video} ({100 * moved:.0f} % of its width in all). Film "
+            "again while walking around the scene."
+        )
+    chosen = set(choose(glances, count))
+    with new_folder(out) as beside:
+        for number, image in _upright_frames(video):
+            if number in chosen:
+                path = beside / f"{number:06d}.jpg"
+                flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+                path.write_bytes(cv2.imencode(".jpg", image[..., ::-1], flags)[1].tobytes())
+            if number >= max(chosen):
+                break
+    return notes
+
+
+def choose(glances: list[Glance], count: int) -> list[int]:
+    """The sharpest frame of each of `count` stretches with equal motion, in order."""
+    travelled = np.cumsum([glance.motion for glance in glances])
+    # A little of plain time, so that frames are also taken where nothing moves.
+    place = travelled / max(travelled[-1], 1e-9) + 0.1 * np.linspace(0, 1, len(glances))
+    stretch = np.minimum((place / place[-1] * count).astype(int), count - 1)
+    sharpness = np.array([glance.sharpness for glance in glances])
+    best = {}
+    for index, part in enumerate(stretch.tolist()):
+        if part not in best or sharpness[index] > sharpness[best[part]]:
+            best[part] = index
+    return [glances[index].number for index in sorted(best.values())]
+
+
+def look_through(
+    video: Path, shown: Callable[[int], object] = int
+) -> tuple[list[Glance], str | None]:
+    """A glance at every frame; and why the video could not be read to its end, if so."""
+    glances: list[Glance] = []
+    flow = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    previous = None
+    try:
+        every = max(_length(video) // MOST_LOOKED_AT, 1)
+        for number, frame in _frames(video):
+            if number % every:
+                continue
+            grey = _grey(frame, 4 * THUMBNAIL)
+            sharpness = float(cv2.Laplacian(cv2.GaussianBlur(grey, (0, 0), 1), cv2.CV_32F).var())
+            scale = THUMBNAIL / max(grey.shape)
+            size = (max(round(grey.shape[1] * scale), 16), max(round(grey.shape[0] * scale), 16))
+            small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+            motion = 0.0
+            if previous is not None and previous.shape == small.shape:
+                shift = flow.calc(previous, small, np.zeros((*small.shape, 2), np.float32))
+                motion = float(np.median(np.linalg.norm(shift, axis=2))) / THUMBNAIL
+            previous = small
+            glances.append(Glance(number, sharpness, motion))
+            shown(number + 1)
+    except FFmpegError as error:
+        return glances, str(error.strerror)
+    return glances, None
+
+
+def _length(video: Path) -> int:
+    """About how many frames there are; 0 if the file does not say."""
+    with _opened(video) as container:
+        stream = container.streams.video[0]
+        if stream.frames:
+            return stream.frames
+        seconds = (container.duration or 0) / av.time_base
+        return int(seconds * float(stream.average_rate or 30))
+
+
+def _opened(video: Path) -> av.container.InputContainer:
+    """The video, if it is one."""
+    if not video.is_file():
+        raise InputError(f"there is no video {video}. Check the path.")
+    if video.stat().st_size == 0:
+        raise InputError(f"{video} is empty (0 bytes). Copy it again.")
+    try:
+        container = av.open(str(video))
+    except FFmpegError as error:
+        raise InputError(
+            f"{video} cannot be read as a video: {error.strerror}. It may be cut short or of an "
+            "unknown format; copy or convert it again."
+        ) from error
+    if not container.streams.video:
+        container.close()
+        raise InputError(f"{video} has no pictures in it, only sound or data. Give a video.")
+    return container
+
+
+def _frames(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
+    """All frames with their numbers; interlaced ones are given all their lines."""
+    with _opened(video) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        graph = None
+        number = 0
+        for frame in container.decode(video=0):
+            if frame.interlaced_frame and graph is None:
+                graph = _deinterlacer(frame)
+            if graph is None:
+                yield number, frame
+                number += 1
+                continue
+            graph.push(frame)
+            while True:
+                try:
+                    whole = graph.pull()
+                except (BlockingIOError, EOFError):  # it wants more, or it has given all
+                    break
+                yield number, whole
+                number += 1
+
+
+def _deinterlacer(frame: av.VideoFrame) -> av.filter.Graph:
+    graph = av.filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format,
+        time_base=frame.time_base or Fraction(1, 30),
+    )  # fmt: skip
+    weave = graph.add("bwdif", "mode=send_frame")
+    sink = graph.add("buffersink")
+    source.link_to(weave)
+    weave.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _grey(frame: av.VideoFrame, longer: int) -> np.ndarray:  # uint8 [H, W]
+    """A reduced picture; it may lie on its side."""
+    scale = min(longer / max(frame.width, frame.height), 1)
+    width, height = max(round(frame.width * scale), 16), max(round(frame.height * scale), 16)
+    return frame.reformat(width, height, "gray").to_ndarray()
+
+
+def _upright_frames(video: Path) -> Iterator[tuple[int, np.ndarray]]:  # uint8 [H, W, 3]
+    """All frames as they are to be shown, up to where the video breaks off."""
+    try:
+        for number, frame in _frames(video):
+            image = frame.to_ndarray(format="rgb24")
+            image = _with_square_pixels(image, frame)
+            yield number, np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+    except FFmpegError:
+        return  # the first look has said so
+
+
+def _with_square_pixels(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    ratio = getattr(frame, "sample_aspect_ratio", None)
+    if not ratio or ratio == 1:
+        return image
+    width = max(round(image.shape[1] * float(ratio)), 1)
+    return cv2.resize(image, (width, image.shape[0]), interpolation=cv2.INTER_AREA)

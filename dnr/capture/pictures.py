@@ -1,0 +1,79 @@
+"""What each stage of capturing made, as pictures to look at."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from dnr.capture.photos import Photos
+from dnr.capture.proxy import Depths
+from dnr.geometry.meshes import Mesh
+from dnr.images import write_png
+from dnr.raster.rasterize import rasterize
+from dnr.raster.surface import interpolate
+
+VIEWS = 6
+MAP_SIDE = 700
+
+
+def draw_overview(out: Path, mesh: Mesh, depths: Depths, photos: Photos) -> None:
+    """Write views.png (photo, depth, normals), cameras.png (from above) and atlas.png."""
+    out.mkdir(parents=True, exist_ok=True)
+    write_png(out / "views.png", _views(mesh, depths, photos.of("train")))
+    write_png(out / "cameras.png", _map(depths))
+    write_png(out / "atlas.png", _atlas(mesh))
+
+
+def _views(mesh: Mesh, depths: Depths, photos: Photos) -> np.ndarray:  # uint8 [H, W, 3]
+    columns = []
+    for index in np.linspace(0, len(photos) - 1, min(VIEWS, len(photos))).round().astype(int):
+        camera = photos.cameras[index]
+        fragments = rasterize(mesh.vertices, mesh.faces, camera)
+        normal = interpolate(fragments, mesh, camera).normal[0].numpy()
+        known = depths.confirmed[index] > 0
+        inverse = 1 / np.where(known, depths.confirmed[index], np.inf)
+        nearest = np.percentile(inverse[known], 99) if known.any() else 1
+        levels = np.rint(255 * np.clip(inverse / nearest, 0, 1)).astype(np.uint8)
+        colours = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1] * known[..., None]
+        shaded = np.rint(127.5 * (normal + 1)).astype(np.uint8)
+        columns.append(np.concatenate([photos[index].rgb, colours, shaded]))
+    height = max(column.shape[0] for column in columns)
+    padded = [np.pad(c, ((0, height - len(c)), (0, 4), (0, 0))) for c in columns]
+    return np.concatenate(padded, axis=1)
+
+
+def _map(depths: Depths) -> np.ndarray:  # uint8 [S, S, 3]
+    """Points (black) and cameras (red, with their viewing direction), seen along the direction
+    in which the cameras are spread least."""
+    centres = np.array([view.centre for view in depths.views])
+    forward = np.array([view.world_to_camera[2, :3] for view in depths.views])
+    points = depths.points.positions
+    if len(points):
+        low, high = np.percentile(points, [2, 98], axis=0)
+        points = points[((points >= low) & (points <= high)).all(axis=1)]
+    everything = np.concatenate([points, centres])
+    middle = everything.mean(axis=0)
+    axes = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)[2][:2]
+    flat = (everything - middle) @ axes.T
+    scale = 0.45 * MAP_SIDE / max(np.abs(flat).max(), 1e-9)
+    picture = np.full((MAP_SIDE, MAP_SIDE, 3), 255, np.uint8)
+    places = np.rint(flat * scale + MAP_SIDE / 2).astype(int).clip(0, MAP_SIDE - 1)
+    picture[places[: len(points), 1], places[: len(points), 0]] = 60
+    directions = np.rint(forward @ axes.T * 0.05 * MAP_SIDE).astype(int)
+    for place, direction in zip(places[len(points) :], directions, strict=True):
+        start = (int(place[0]), int(place[1]))
+        end = (start[0] + int(direction[0]), start[1] + int(direction[1]))
+        cv2.line(picture, start, end, (200, 30, 30), 1, cv2.LINE_AA)
+        cv2.circle(picture, start, 3, (200, 30, 30), -1, cv2.LINE_AA)
+    return picture
+
+
+def _atlas(mesh: Mesh) -> np.ndarray:  # uint8 [S, S, 3]
+    """The triangles in the texture."""
+    corners = mesh.uvs[mesh.uv_faces].numpy() * (1, -1) + (0, 1)  # v points up, rows down
+    lines = np.rint(corners * (MAP_SIDE * 2 - 1)).astype(np.int32)
+    picture = np.full((MAP_SIDE * 2, MAP_SIDE * 2, 3), 255, np.uint8)
+    cv2.polylines(picture, list(lines), True, (40, 70, 110), 1)
+    return cv2.resize(picture, (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)
