@@ -59,6 +59,22 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class MakeCapture:
+    """Turn a video, photos or another program's cameras into a capture folder with a mesh."""
+
+    source: Positional[Path]
+    """Video, folder of photos, COLMAP or nerfstudio project, or Blender data set."""
+    out: Path
+    """Capture folder to write, or to finish if an earlier attempt was stopped."""
+    frames: int = 60
+    """Frames taken out of a video; the sharpest, spread over its motion."""
+    check: bool = False
+    """Print a table of how well each step went."""
+    yes: bool = False
+    """Go on when only a part of the photos could be placed, or the camera hardly moved."""
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Say what this machine has, what would be used, and what is missing."""
 
@@ -74,6 +90,7 @@ class Demo:
 Command = (
     Annotated[Render, subcommand("render")]
     | Annotated[Evaluate, subcommand("eval")]
+    | Annotated[MakeCapture, subcommand("capture")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Demo, subcommand("demo")]
 )
@@ -126,6 +143,8 @@ def _run_dnr() -> None:
             render(command)
         case Evaluate():
             evaluate(command)
+        case MakeCapture():
+            capture(command)
         case Doctor():
             doctor()
         case Demo():
@@ -156,6 +175,18 @@ def evaluate(options: Evaluate) -> None:
     asset = Asset.load(options.run, choose_device(options.device))
     scores = evaluate_asset(options.run, asset, options.data, options.split)
     print(json.dumps(scores, indent=2))
+
+
+def capture(options: MakeCapture) -> None:
+    """Make or finish the capture folder, and say how it went."""
+    from dnr.capture.build import CaptureOptions, build_capture, quality_table
+
+    settings = CaptureOptions(options.frames, options.yes)
+    for note in build_capture(options.source, options.out, settings):
+        print(note)
+    for what, measured, verdict in quality_table(options.out) if options.check else []:
+        print(f"{what:<28}{measured:<14}{verdict}")
+    print(f"capture: {options.out}\npictures: {options.out / 'report'}")
 
 
 def doctor() -> None:

@@ -65,7 +65,7 @@ def test_cost_of_a_window_is_one_minus_the_weighted_correlation(rng) -> None:
     assert weights.sum() == pytest.approx(1, abs=1e-5)
     cost = source_cost(
         values, weights, mean, variance, np.append(other.ravel(), np.float32(0)), 33, 37,
-        *[(x, y, z) for x, y, z in np.float32([[20.5, 12.5, 1], [1, 0, 0], [0, 1, 0]])],
+        *[(x, y, z) for x, y, z in np.array([[20.5, 12.5, 1], [1, 0, 0], [0, 1, 0]], np.float32)],
     )  # fmt: skip
     offsets = np.arange(SIDE) * STEP - (SIDE - 1) * STEP // 2
     here = grey[np.ix_(14 + offsets, 18 + offsets)].ravel()

@@ -96,7 +96,9 @@ def test_culling_keeps_what_cameras_see_and_drops_islands(fused) -> None:
     tiny = np.array([[2, 2, 2], [2.01, 2, 2], [2, 2.01, 2]], np.float32)
     together = (
         np.concatenate([vertices, 0.3 * vertices, tiny]),
-        np.concatenate([faces, faces + len(vertices), np.int32([[0, 1, 2]]) + 2 * len(vertices)]),
+        np.concatenate(
+            [faces, faces + len(vertices), np.array([[0, 1, 2]], np.int32) + 2 * len(vertices)]
+        ),
     )
     kept = seen_part(together, cameras())
     radius = np.linalg.norm(kept[0], axis=1)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dnr.capture.albums import SUFFIXES, collect_photos, photos_in
-from dnr.capture.clips import extract_frames
+from dnr.capture.albums import SUFFIXES as PHOTO_SUFFIXES
+from dnr.capture.albums import collect_photos, photos_in
 from dnr.capture.folder import Capture, load_views
 from dnr.capture.imports import import_cameras, known_project
 from dnr.capture.photos import prepare_photos
@@ -21,9 +21,10 @@ from dnr.capture.posed_photos import write_transforms
 from dnr.capture.poses import register
 from dnr.capture.proxy import STEREO_HEIGHT, find_depths, surface_from
 from dnr.capture.quality import measure
+from dnr.capture.video_frames import extract_frames
 from dnr.errors import InputError
 from dnr.files import read_json, write_json
-from dnr.geometry.mesh_files import save_mesh
+from dnr.geometry.mesh_files import SUFFIXES, save_mesh
 from dnr.progress import progress
 
 FRAMES = 60
@@ -40,11 +41,21 @@ class CaptureOptions:
     """Go on when only a part of the photos could be placed, or the camera hardly moved."""
 
 
-def is_raw(source: Path) -> bool:
-    """Whether `source` must be captured before it can be trained on."""
-    if source.is_file():
-        return True
-    return source.is_dir() and not (source / "transforms.json").is_file()
+def captured(source: Path, out: Path, has_mesh: bool, yes: bool) -> tuple[Path, list[str]]:
+    """A capture folder that can be trained on, and notes: `source` itself, or made from it.
+
+    What is made stands beside the run folder `out`, so that further runs find it there.
+    """
+    posed = (source / "transforms.json").is_file()
+    if posed and (has_mesh or any((source / f"mesh{suffix}").is_file() for suffix in SUFFIXES)):
+        return source, []
+    if source.is_dir() and not posed and not photos_in(source) and not known_project(source):
+        raise InputError(
+            f"{source} is not a capture: it has no transforms.json, photos or other program's "
+            "cameras. Name a video, a folder of photos or a capture folder."
+        )
+    beside = out.with_name(f"{out.name}-capture")
+    return beside, build_capture(source, beside, CaptureOptions(yes=yes))
 
 
 def build_capture(source: Path, out: Path, options: CaptureOptions) -> list[str]:
@@ -88,7 +99,7 @@ def _gather(source: Path, out: Path, options: CaptureOptions, record: dict[str, 
     if images.is_dir():
         return
     if source.is_file():
-        if source.suffix.lower() in SUFFIXES:
+        if source.suffix.lower() in PHOTO_SUFFIXES:
             raise InputError(f"{source} is a single picture. Give a video or a folder of photos.")
         with progress(None, "choosing frames") as shown:
             record["notes"] += extract_frames(source, images, options.frames, shown.update)

@@ -18,7 +18,7 @@ NEIGHBOURS_IN_TIME = 12
 MOST_FEATURES = 4096
 LONGEST_SIDE = 1600  # pixels, for features
 LEAST_REGISTERED = 0.5  # of the photos
-LEAST_FOR_CENTRE = 10  # photos that can tell where the middle of the lens is
+LEAST_FOR_CENTRE = 30  # photos that can tell where the middle of the lens is; fewer guess wrong
 LEAST_ANGLE_DEG = 3.0  # median between the rays of a point: less means no parallax
 ADVICE = (
     "Film again: walk around the scene instead of turning on the spot, slowly, in good light, "

@@ -19,7 +19,13 @@ from dnr.capture.photos import Photos
 from dnr.capture.proxy_surface import decimated, extract, paintable, seen_part, shell_around
 from dnr.capture.sparse_points import SparsePoints, triangulate_features
 from dnr.capture.stereo_views import StereoView, stereo_view
-from dnr.capture.volume import Box, box_around, depth_of_exit, fuse
+from dnr.capture.volume import (
+    VOXELS_ALONG_DIAGONAL,
+    Box,
+    box_around,
+    depth_of_exit,
+    fuse,
+)
 from dnr.errors import InputError
 from dnr.geometry.mesh_files import save_mesh
 from dnr.geometry.meshes import Mesh
@@ -27,7 +33,9 @@ from dnr.progress import progress
 
 STEREO_HEIGHT = 480
 """Pixels; larger photos are reduced for stereo. Their texture comes from the full size."""
-NUM_FACES = 40_000
+MOST_FACES, LEAST_FACES = 40_000, 1000
+PIXELS_PER_FACE = 100  # in all photos together; smaller faces show noise
+VOXELS_PER_PIXEL = 0.9  # along the diagonal of the box, and the longer side of the photos
 SMOOTHING = 0.7  # voxels
 POINTS_PER_VIEW = 5000  # of those that decide how large the box is
 
@@ -100,7 +108,7 @@ def _confirmed(
     return list(_in_threads(confirm, range(len(views))))
 
 
-def surface_from(depths: Depths, photos: Photos, num_faces: int = NUM_FACES) -> Mesh:
+def surface_from(depths: Depths, photos: Photos) -> Mesh:
     """The surface through the depths, without holes, with uvs; and a shell behind it, if the
     photos have no masks: what passes by the mesh must meet something."""
     views, confirmed = depths.views, depths.confirmed
@@ -111,7 +119,8 @@ def surface_from(depths: Depths, photos: Photos, num_faces: int = NUM_FACES) -> 
             "and show textured things; check that the cameras belong to them."
         )
     with progress(6, "building the surface") as shown:
-        box = box_around(cloud)
+        longer = max(max(view.grey.shape) for view in views)
+        box = box_around(cloud, min(round(VOXELS_PER_PIXEL * longer), VOXELS_ALONG_DIAGONAL))
         maps = [_whole_map(*pair, box) for pair in zip(views, confirmed, strict=True)]
         shown.update(1)
         distances = fuse(box, views, maps)
@@ -122,7 +131,8 @@ def surface_from(depths: Depths, photos: Photos, num_faces: int = NUM_FACES) -> 
         if not len(surface[1]):
             raise InputError("the depths of the photos make no surface. Check their cameras.")
         shown.update(4)
-        surface = decimated(surface, num_faces)
+        pixels = sum(view.grey.size for view in views)
+        surface = decimated(surface, min(max(pixels // PIXELS_PER_FACE, LEAST_FACES), MOST_FACES))
         shown.update(5)
         masked = any(view.outside.any() for view in views)
         centres = np.array([view.centre for view in views])

@@ -32,7 +32,7 @@ class Lamps(nn.Module):
         turn = math.pi * (1 + math.sqrt(5)) * index
         ring = (1 - z * z).sqrt()
         self.axes = nn.Parameter(torch.stack([ring * turn.cos(), ring * turn.sin(), z], dim=-1))
-        self.log_sharpness = nn.Parameter(torch.linspace(1.0, 4.5, count))
+        self.log_sharpness = nn.Parameter(torch.linspace(1.0, 6.0, count))
 
     def forward(self) -> tuple[Tensor, Tensor]:  # [K, 3] unit, [K] positive
         return functional.normalize(self.axes, dim=-1), self.log_sharpness.exp()

@@ -40,7 +40,7 @@ class TrainOptions:
     """The command line of train.py."""
 
     source: Positional[Path]
-    """Capture folder: transforms.json, images and a mesh."""
+    """Video, folder of photos, or capture folder: transforms.json, images and a mesh."""
     out: Path
     """Run folder to write: asset, metrics and report."""
     kind: Literal["scene"] = "scene"

@@ -34,6 +34,9 @@ class Recipe:
     decay: float = 0.1
     """Pull of the finest neural texels towards zero per step; a quarter of it on each coarser
     level, none on the coarsest and none on colours."""
+    square_weight: float = 3.0
+    """Weight of the squared error beside the absolute one (pixel renderers): the latter alone does
+    not mind a missing highlight that few photos have seen."""
     residual_weight: float = 0.02
     """Penalty on what paint cannot reach (pixel renderers)."""
     colour_weight: float = 0.0

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from dnr.asset import Asset
+from dnr.capture.build import captured
 from dnr.capture.folder import load_capture, load_capture_mesh
 from dnr.capture.photos import Photos, prepare_photos
 from dnr.device import choose_device
@@ -64,9 +65,11 @@ def train(options: TrainOptions) -> None:
             f"--losses needs a renderer that looks at images, and {options.preset} shades every "
             "pixel on its own; choose --preset unet or paper"
         )
-    capture = load_capture(options.source, options.mesh)
+    source, made = captured(options.source, options.out, options.mesh is not None, options.yes)
+    options = replace(options, source=source)
+    capture = load_capture(source, options.mesh)
     mesh, notes = load_capture_mesh(capture)
-    notes = capture.notes + notes
+    notes = made + capture.notes + notes
     with _workspace(options) as cache:
         photos = prepare_photos(capture, cache / "photos", options.size)
         identity = _identity(options, chosen, photos, mesh)

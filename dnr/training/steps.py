@@ -57,7 +57,8 @@ def _pixel_loss(
     colour = shading.colour
     if state.exposure is not None:
         colour = state.exposure(colour, batch.view.to(asset.device))
-    loss = (leaky(colour) - batch.colour.to(asset.device)).abs().mean()
+    error = leaky(colour) - batch.colour.to(asset.device)
+    loss = error.abs().mean() + state.recipe.square_weight * error.square().mean()
     loss = loss + state.recipe.residual_weight * shading.residual.square().mean()
     return loss, features, surface
 

@@ -1,0 +1,155 @@
+"""Cameras that other programs wrote, from fixtures written after their documentation."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.spatial.transform import Rotation
+
+from dnr.capture.colmap_models import largest_model, read_model
+from dnr.capture.folder import load_views
+from dnr.capture.imports import import_cameras, known_project
+from dnr.errors import InputError
+
+SIZE = (30, 40)
+
+
+def poses(count: int) -> list[np.ndarray]:
+    """World-to-camera matrices."""
+    rng = np.random.default_rng(5)
+    turns = Rotation.random(count, rng=rng).as_matrix()
+    matrices = np.tile(np.eye(4), (count, 1, 1))
+    matrices[:, :3, :3], matrices[:, :3, 3] = turns, rng.normal(size=(count, 3))
+    return list(matrices)
+
+
+def quaternion(matrix: np.ndarray) -> list[float]:
+    x, y, z, w = Rotation.from_matrix(matrix[:3, :3]).as_quat()
+    return [w, x, y, z]
+
+
+def write_text_model(folder: Path, matrices: list[np.ndarray], lens: str) -> None:
+    folder.mkdir(parents=True)
+    (folder / "cameras.txt").write_text(f"# comment\n7 {lens}\n")
+    lines = ["# comment"]
+    for number, matrix in enumerate(matrices):
+        numbers = [*quaternion(matrix), *matrix[:3, 3]]
+        lines.append(
+            f"{number + 1} {' '.join(map(repr, map(float, numbers)))} 7 my photo {number}.png"
+        )
+        lines.append("1.5 2.5 -1" if number else "")
+    (folder / "images.txt").write_text("\n".join(lines) + "\n")
+
+
+def write_binary_model(folder: Path, matrices: list[np.ndarray]) -> None:
+    folder.mkdir(parents=True)
+    lens = struct.pack("<QiiQQ8d", 1, 7, 4, 40, 30, 50, 51, 19, 16, 0.1, -0.05, 0.002, 0.001)
+    (folder / "cameras.bin").write_bytes(lens)
+    data = struct.pack("<Q", len(matrices))
+    for number, matrix in enumerate(matrices):
+        data += struct.pack("<i7di", number + 1, *quaternion(matrix), *matrix[:3, 3], 7)
+        data += f"my photo {number}.png".encode() + b"\0"
+        data += struct.pack("<Q", number) + number * struct.pack("<ddq", 1.0, 2.0, -1)
+    (folder / "images.bin").write_bytes(data)
+
+
+def write_photos(folder: Path, count: int) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        pixels = np.full((*SIZE, 3), 10 * number, np.uint8)
+        Image.fromarray(pixels).save(folder / f"my photo {number}.png")
+
+
+@pytest.mark.parametrize("kind", ["text", "binary"])
+def test_colmap_models_keep_every_pose_and_lens(kind: str, tmp_path: Path) -> None:
+    source, true = tmp_path / "pro ject", poses(5)
+    if kind == "text":
+        lens = "OPENCV 40 30 50 51 19 16 0.1 -0.05 0.002 0.001"
+        write_text_model(source / "sparse" / "0", true, lens)
+    else:
+        write_binary_model(source / "sparse" / "0", true)
+    write_photos(source / "images", 5)
+    assert known_project(source)
+    import_cameras(source, tmp_path / "capture")
+    views, _ = load_views(tmp_path / "capture")
+    assert len(views) == 5
+    for number, view in enumerate(views):
+        assert view.name == f"images/my photo {number}.png"
+        np.testing.assert_allclose(view.camera.world_to_camera[0], true[number], atol=1e-5)
+        np.testing.assert_allclose(
+            view.camera.intrinsics[0], [[50, 0, 19], [0, 51, 16], [0, 0, 1]], rtol=1e-6
+        )
+        assert view.distortion == (0.1, -0.05, 0.002, 0.001)
+
+
+def test_the_largest_of_several_models_is_used(tmp_path: Path) -> None:
+    for name, count in (("0", 2), ("1", 6), ("2", 3)):
+        write_text_model(tmp_path / "sparse" / name, poses(count), "SIMPLE_PINHOLE 40 30 50 20 15")
+    model = largest_model(tmp_path)
+    assert model == tmp_path / "sparse" / "1"
+    assert len(read_model(model)) == 6
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("PINHOLE 40 30 50 51 19 16", (50, 51, 0, 0)),
+        ("SIMPLE_RADIAL 40 30 50 19 16 0.1", (50, 50, 0.1, 0)),
+        ("RADIAL 40 30 50 19 16 0.1 0.2", (50, 50, 0.1, 0.2)),
+    ],
+)
+def test_simpler_lenses_are_filled_up(model: str, expected: tuple, tmp_path: Path) -> None:
+    write_text_model(tmp_path / "m", poses(1), model)
+    lens = read_model(tmp_path / "m")[0].lens
+    assert tuple(lens[key] for key in ("fl_x", "fl_y", "k1", "k2")) == expected
+    assert (lens["cx"], lens["cy"], lens["w"], lens["h"]) == (19, 16, 40, 30)
+
+
+def test_what_colmap_models_may_be_wrong_with(tmp_path: Path) -> None:
+    write_text_model(tmp_path / "fish", poses(2), "OPENCV_FISHEYE 40 30 50 50 20 15 0 0 0 0")
+    with pytest.raises(InputError, match="OPENCV_FISHEYE"):
+        read_model(tmp_path / "fish")
+    write_binary_model(tmp_path / "short", poses(3))
+    images = tmp_path / "short" / "images.bin"
+    images.write_bytes(images.read_bytes()[:-90])
+    with pytest.raises(InputError, match="cannot be read"):
+        read_model(tmp_path / "short")
+    write_text_model(tmp_path / "odd", poses(2), "PINHOLE 40 30 50")
+    with pytest.raises(InputError, match="cannot be read"):
+        read_model(tmp_path / "odd")
+    write_text_model(tmp_path / "gone" / "sparse", poses(2), "SIMPLE_PINHOLE 40 30 50 20 15")
+    with pytest.raises(InputError, match="are not in"):
+        import_cameras(tmp_path / "gone", tmp_path / "out")
+    assert not (tmp_path / "out" / "images").exists()
+
+
+def test_blender_sets_keep_their_split(tmp_path: Path) -> None:
+    """Names without suffix, one field of view for all, OpenGL axes."""
+    source = tmp_path / "lego"
+    for split, count in (("train", 3), ("test", 2)):
+        frames = []
+        for number in range(count):
+            (source / split).mkdir(parents=True, exist_ok=True)
+            Image.new("RGBA", (40, 30), (200, 10, 10, 128)).save(source / split / f"r_{number}.png")
+            matrix = np.eye(4)
+            matrix[2, 3] = 4 + number
+            frame = {"file_path": f"./{split}/r_{number}", "transform_matrix": matrix.tolist()}
+            frames.append(frame)
+        document = {"camera_angle_x": 0.7, "frames": frames}
+        (source / f"transforms_{split}.json").write_text(json.dumps(document))
+    import_cameras(source, tmp_path / "capture")
+    views, _ = load_views(tmp_path / "capture")
+    assert [view.split for view in views] == ["train"] * 3 + ["test"] * 2
+    focal = 20 / np.tan(0.35)
+    np.testing.assert_allclose(views[0].camera.intrinsics[0, 0, 0], focal, rtol=1e-6)
+    np.testing.assert_allclose(views[1].camera.position[0], [0, 0, 5], atol=1e-6)
+    np.testing.assert_allclose(views[1].camera.world_to_camera[0, 2, :3], [0, 0, -1], atol=1e-6)
+
+
+def test_other_folders_are_no_projects(tmp_path: Path) -> None:
+    write_photos(tmp_path, 2)
+    assert not known_project(tmp_path)
+    assert not known_project(tmp_path / "my photo 0.png")

@@ -1,0 +1,78 @@
+"""Structure from motion on photos of a scene whose cameras are known."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dnr.capture.posed_photos import write_transforms
+from dnr.capture.poses import Registration, register
+from dnr.errors import InputError
+from dnr.geometry.camera_files import read_frames
+from dnr.images import png_bytes
+from dnr.synthetic.config import SceneConfig
+from dnr.synthetic.render import render_view
+from dnr.synthetic.room import FOV_DEG, TARGET
+from dnr.synthetic.scenes import build_scene
+from dnr.synthetic.viewpoints import aim
+
+pytest.importorskip("pycolmap")
+SIZE = (270, 330)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """Scale, rotation and translation that take `source` [N, 3] onto `target` (Umeyama, 1991)."""
+    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
+    left, scales, right = np.linalg.svd(b.T @ a)
+    sign = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
+    rotation = left @ np.diag(sign) @ right
+    scale = float((scales * sign).sum() / (a**2).sum())
+    return scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0)
+
+
+@pytest.mark.slow
+def test_cameras_of_a_room_are_found(tmp_path: Path) -> None:
+    angle = np.linspace(0.2, 1.8, 14)
+    around = np.stack([np.cos(angle), np.sin(angle), 0.3 + 0.2 * np.sin(2 * angle)], axis=1)
+    cameras = aim(TARGET + 1.7 * around, np.asarray(TARGET), FOV_DEG, SIZE)
+    scene = build_scene(SceneConfig("room", SIZE, 1, 0))
+    names = [f"photo {index:02d}.png" for index in range(len(cameras))]
+    for index, name in enumerate(names):
+        pixels = np.rint(render_view(scene, cameras[index]).image * 255).astype(np.uint8)
+        (tmp_path / name).write_bytes(png_bytes(pixels))
+    counts = []
+    found = register(tmp_path, names, shown=counts.append)
+    assert [pose.name for pose in found.poses] == names and found.problem() is None
+    assert counts[-1] == len(names) and not found.left_out
+    assert found.error_px < 0.7 and found.angle_deg > 5
+    lens = found.poses[0].lens
+    assert lens["fl_x"] == pytest.approx(float(cameras.intrinsics[0, 0, 0]), rel=0.02)
+    write_transforms(tmp_path / "transforms.json", found.poses)
+    matrices = [
+        f.world_to_camera[0].double().numpy() for f in read_frames(tmp_path / "transforms.json")
+    ]
+    centres = np.array([-matrix[:3, :3].T @ matrix[:3, 3] for matrix in matrices])
+    scale, rotation, shift = similarity(centres, cameras.position.numpy())
+    away = np.linalg.norm(scale * centres @ rotation.T + shift - cameras.position.numpy(), axis=1)
+    assert away.max() < 0.02
+    for matrix, true in zip(matrices, cameras.world_to_camera.numpy(), strict=True):
+        turn = matrix[:3, :3] @ rotation.T @ true[:3, :3].T
+        assert np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1))) < 0.6
+
+
+def test_photos_of_nothing_end_in_advice(tmp_path: Path) -> None:
+    names = [f"{index}.png" for index in range(9)]
+    for name in names:
+        (tmp_path / name).write_bytes(png_bytes(np.full((60, 80, 3), 128, np.uint8)))
+    with pytest.raises(InputError, match="Film again"):
+        register(tmp_path, names)
+
+
+def test_too_few_placed_photos_or_too_little_parallax_is_a_problem() -> None:
+    def registration(placed: int, left_out: int, angle_deg: float) -> Registration:
+        lost = {f"{index}.png": "blurred" for index in range(left_out)}
+        return Registration([None] * placed, lost, 0.5, np.zeros((0, 3)), angle_deg, 1)  # type: ignore
+
+    assert registration(10, 9, 8.0).problem() is None
+    assert "only 9 of 20" in str(registration(9, 11, 8.0).problem())
+    assert "hardly moved" in str(registration(20, 0, 1.0).problem())
