@@ -1,16 +1,12 @@
 """Assets: what is saved comes back, what is hostile does not get in."""
 
-import io
 import json
 import pickle
 import re
 import shutil
-import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -57,12 +53,6 @@ def test_image_renderers_come_back_too(
     torch.nn.init.uniform_(asset.texture.detail.texels)
     asset.save(tmp_path, {})
     assert torch.equal(Asset.load(tmp_path).render(camera), asset.render(camera))
-
-
-def test_meshes_keep_every_index(run: Path, small_mesh: Mesh) -> None:
-    loaded = Asset.load(run).mesh
-    for name, value in vars(small_mesh).items():
-        assert torch.equal(getattr(loaded, name), value), name
 
 
 def test_an_object_that_moves_with_its_camera_looks_the_same(
@@ -199,107 +189,10 @@ def test_hostile_weights_are_refused(run: Path) -> None:
         Asset.load(run)
 
 
-def arrays_of(run: Path) -> dict[str, np.ndarray]:
-    with np.load(run / "mesh.npz") as arrays:
-        return dict(arrays)
-
-
-def changed(name: str, change: Callable[[np.ndarray], Any]) -> Callable[[Path], None]:
-    """Saves the mesh again with one array replaced."""
-
-    def spoil(run: Path) -> None:
-        arrays = arrays_of(run)
-        np.savez(run / "mesh.npz", **(arrays | {name: np.asanyarray(change(arrays[name]))}))
-
-    return spoil
-
-
-def first_set(value: float) -> Callable[[np.ndarray], np.ndarray]:
-    def change(array: np.ndarray) -> np.ndarray:
-        array[0, 0] = value
-        return array
-
-    return change
-
-
-def declaring(run: Path, shape: str, compression: int = zipfile.ZIP_STORED) -> None:
-    """Vertices whose header says `shape`, with a few bytes behind it."""
-    arrays = arrays_of(run)
-    del arrays["vertices"]
-    np.savez(run / "mesh.npz", **arrays)
-    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n".encode()
-    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(1200)
-    with zipfile.ZipFile(run / "mesh.npz", "a", compression) as archive:
-        archive.writestr("vertices.npy", content)
-
-
-def bomb(run: Path) -> None:
-    np.savez_compressed(run / "mesh.npz", **arrays_of(run), filler=np.zeros(1 << 24, np.uint8))
-
-
-def overlapping(run: Path) -> None:
-    """A directory whose members all lie over the same bytes."""
-    stored = io.BytesIO()
-    with zipfile.ZipFile(stored, "w") as archive:
-        archive.writestr("vertices.npy", bytes(1 << 16))
-        for number in range(1000):
-            archive.filelist.append(archive.filelist[0])
-            archive.NameToInfo[f"{number}"] = archive.filelist[0]
-    (run / "mesh.npz").write_bytes(stored.getvalue())
-
-
-def pickled(run: Path) -> None:
-    np.savez(run / "mesh.npz", **arrays_of(run), allow_pickle=np.array([print], object))
-    changed("vertices", lambda a: a.astype(object))(run)
-
-
-def flipped(run: Path) -> None:
-    data = bytearray((run / "mesh.npz").read_bytes())
-    data[len(data) // 4] ^= 0xFF
-    (run / "mesh.npz").write_bytes(data)
-
-
-BAD_MESHES: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "pickled objects": ("vertices is not a plain array|must be 3 columns", pickled),
-    "nothing": ("damaged", lambda run: (run / "mesh.npz").write_bytes(b"")),
-    "a pickle": ("damaged", lambda run: (run / "mesh.npz").write_bytes(pickle.dumps([1]))),
-    "cut short": (
-        "damaged",
-        lambda run: (run / "mesh.npz").write_bytes((run / "mesh.npz").read_bytes()[:-900]),
-    ),
-    "one byte flipped": ("damaged", flipped),
-    "huge array": ("declares 900000000000 rows", lambda run: declaring(run, "(900000000000, 3)")),
-    "huger array": ("not a plain array", lambda run: declaring(run, "(9" + "0" * 90 + ", 3)")),
-    "nested header": ("not a plain array", lambda run: declaring(run, "(" * 9000)),
-    "zip bomb": ("compressed", bomb),
-    "overlapping members": ("declares more than it holds", overlapping),
-    "one array missing": ("damaged", lambda run: np.savez(run / "mesh.npz", faces=np.eye(3))),
-    "faces beyond the end": ("faces point outside", changed("faces", first_set(1 << 40))),
-    "faces before the start": ("faces point outside", changed("faces", first_set(-1))),
-    "uv faces beyond": ("uv_faces point outside", changed("uv_faces", first_set(10**6))),
-    "huge normal index": ("normal_faces point outside", changed("normal_faces", first_set(2**62))),
-    "fewer uv faces": ("uv_faces has", changed("uv_faces", lambda a: a[:-1])),
-    "no faces": ("faces has 0 rows", changed("faces", lambda a: a[:0])),
-    "faces of quads": ("must be 3 columns", changed("faces", lambda a: a.repeat(2, axis=1))),
-    "faces as floats": ("must be 3 columns", changed("faces", lambda a: a.astype(np.float32))),
-    "uvs of three": ("must be 2 columns", changed("uvs", lambda a: a.repeat(2, axis=1)[:, :3])),
-    "flat vertices": ("not a plain array", changed("vertices", lambda a: a.reshape(-1))),
-    "vertices in float64": ("must be 3 columns", changed("vertices", lambda a: a.astype(float))),
-    "other byte order": ("not a plain array|must be", changed("faces", lambda a: a.astype(">i8"))),
-    "NaN vertices": ("vertices are not finite", changed("vertices", first_set(np.nan))),
-    "endless uvs": ("uvs are not finite", changed("uvs", first_set(np.inf))),
-    "vertices that overflow": ("vertices are not", changed("vertices", first_set(1e30))),
-}
-
-
-@pytest.mark.parametrize("case", BAD_MESHES)
-def test_bad_meshes_are_one_sentence(case: str, run: Path) -> None:
-    words, spoil = BAD_MESHES[case]
-    spoil(run)
-    with pytest.raises(InputError, match=words) as caught:
+def test_a_damaged_mesh_is_named(run: Path) -> None:
+    (run / "mesh.npz").write_bytes(b"PK no zip")
+    with pytest.raises(InputError, match=r"mesh.npz is damaged"):
         Asset.load(run)
-    assert str(run / "mesh.npz") in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_copied_run_is_enough(run: Path, tmp_path: Path, camera: Camera) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from dnr.capture.build import CaptureOptions, build_capture, captured, quality_table
 from dnr.capture.folder import load_capture, load_capture_mesh
+from dnr.capture.proxy import STEREO_PIXELS, stereo_height
+from dnr.cli import MakeCapture, capture
 from dnr.errors import InputError
 from dnr.geometry.camera_files import write_frames
 from dnr.geometry.cameras import Camera
@@ -91,6 +93,23 @@ def test_finished_stages_are_not_repeated(posed: Path, built: Path) -> None:
     notes = build_capture(posed, built, CaptureOptions())
     assert notes == ["13 cameras imported"]
     assert {path: path.stat().st_mtime_ns for path in stamps} == stamps
+
+
+def test_the_command_finishes_a_capture_and_prints_its_table(
+    posed: Path, built: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capture(MakeCapture(posed, built, check=True))
+    printed = capsys.readouterr().out
+    assert "13 cameras imported" in printed and f"capture: {built}" in printed
+    for row in ("worst photo covered", "depth confirmed", "depth of mesh and photos"):
+        assert f"\n{row} " in printed
+
+
+def test_stereo_works_on_equally_many_pixels_of_every_shape() -> None:
+    for size in ((960, 540), (1080, 1920), (512, 512)):
+        height = stereo_height([size])
+        assert height * height * size[1] / size[0] == pytest.approx(STEREO_PIXELS, rel=0.01)
+    assert stereo_height([(88, 108), (50, 60)]) == 88, "small photos stay as they are"
 
 
 def test_training_takes_a_finished_capture_as_it_is(posed: Path, built: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dnr.capture.albums import collect_photos
+from dnr.capture.albums import collect_photos, photos_in
 from dnr.capture.video_frames import Glance, choose, extract_frames, look_through
 from dnr.errors import InputError
 
@@ -156,6 +156,12 @@ def test_photos_come_in_counting_order_and_upright(tmp_path: Path) -> None:
         assert np.abs(written - expected).mean() < 6
 
 
+def test_photos_may_lie_in_a_folder_of_their_own(tmp_path: Path) -> None:
+    write_photos(tmp_path / "images", 9)
+    Image.fromarray(picture(0)).save(tmp_path / "cover.png")
+    assert [path.name for path in photos_in(tmp_path)] == [f"IMG_{n}.jpg" for n in range(9)]
+
+
 def test_photos_of_different_sizes_do_not_share_a_lens(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", 9)
     Image.fromarray(picture(3)[:40]).save(tmp_path / "photos" / "IMG_20.png")
@@ -166,7 +172,7 @@ def test_photos_of_different_sizes_do_not_share_a_lens(tmp_path: Path) -> None:
 def test_too_few_or_broken_photos_are_named(tmp_path: Path) -> None:
     write_photos(tmp_path / "few", 3)
     (tmp_path / "few" / "a.heic").write_bytes(b"x")
-    with pytest.raises(InputError, match=r"3 photos.*HEIC"):
+    with pytest.raises(InputError, match=r"3 photos are too few.*HEIC"):
         collect_photos(tmp_path / "few", tmp_path / "images")
     write_photos(tmp_path / "broken", 9)
     path = tmp_path / "broken" / "IMG_4.jpg"

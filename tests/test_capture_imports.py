@@ -89,7 +89,7 @@ def test_the_largest_of_several_models_is_used(tmp_path: Path) -> None:
     for name, count in (("0", 2), ("1", 6), ("2", 3)):
         write_text_model(tmp_path / "sparse" / name, poses(count), "SIMPLE_PINHOLE 40 30 50 20 15")
     model = largest_model(tmp_path)
-    assert model == tmp_path / "sparse" / "1"
+    assert model is not None and model == tmp_path / "sparse" / "1"
     assert len(read_model(model)) == 6
 
 
@@ -147,6 +147,94 @@ def test_blender_sets_keep_their_split(tmp_path: Path) -> None:
     np.testing.assert_allclose(views[0].camera.intrinsics[0, 0, 0], focal, rtol=1e-6)
     np.testing.assert_allclose(views[1].camera.position[0], [0, 0, 5], atol=1e-6)
     np.testing.assert_allclose(views[1].camera.world_to_camera[0, 2, :3], [0, 0, -1], atol=1e-6)
+
+
+def check(tmp_path: Path, source: Path, true: list[np.ndarray], lens: list) -> None:
+    """Import `source` and compare poses and lens with what it was made from."""
+    assert known_project(source)
+    import_cameras(source, tmp_path / "capture")
+    views, _ = load_views(tmp_path / "capture")
+    assert len(views) == len(true)
+    for view, matrix in zip(views, true, strict=True):
+        np.testing.assert_allclose(view.camera.world_to_camera[0], matrix, atol=1e-5)
+        np.testing.assert_allclose(view.camera.intrinsics[0], lens, rtol=1e-6)
+
+
+def opengl(matrix: np.ndarray) -> np.ndarray:
+    """Camera-to-world with y up and z backwards."""
+    return np.linalg.inv(matrix) @ np.diag([1, -1, -1, 1])
+
+
+def test_polycam_scans(tmp_path: Path) -> None:
+    true, source = poses(4), tmp_path / "scan"
+    for folder in ("corrected_cameras", "corrected_images"):
+        (source / "keyframes" / folder).mkdir(parents=True)
+    for number, matrix in enumerate(true):
+        rows = opengl(matrix)
+        values = {f"t_{i}{j}": rows[i, j] for i in range(3) for j in range(4)}
+        values |= {"width": 40, "height": 30, "fx": 50.0, "fy": 51.0, "cx": 19.0, "cy": 16.0}
+        path = source / "keyframes" / "corrected_cameras" / f"{900 + 50 * number}.json"
+        path.write_text(json.dumps(values))
+        photo = source / "keyframes" / "corrected_images" / f"{path.stem}.jpg"
+        Image.new("RGB", (40, 30)).save(photo)
+    check(tmp_path, source, true, [[50, 0, 19], [0, 51, 16], [0, 0, 1]])
+
+
+def test_record3d_scans_whose_photos_are_stored_at_half_the_size(tmp_path: Path) -> None:
+    true, source = poses(3), tmp_path / "scan"
+    (source / "rgb").mkdir(parents=True)
+    rows = []
+    for number, matrix in enumerate(true):
+        to_world = opengl(matrix)
+        turn = Rotation.from_matrix(to_world[:3, :3]).as_quat()
+        rows.append([*turn, *to_world[:3, 3]])
+        Image.new("RGB", (40, 30)).save(source / "rgb" / f"{number}.jpg")
+    document = {"w": 80, "h": 60, "K": [100, 0, 0, 0, 102, 0, 38, 32, 1], "poses": rows}
+    (source / "metadata").write_text(json.dumps(document))
+    check(tmp_path, source, true, [[50, 0, 19], [0, 51, 16], [0, 0, 1]])
+
+
+def write_metashape(source: Path, true: list[np.ndarray], lens: str) -> None:
+    """The chunk is turned, scaled and moved; one camera is not aligned."""
+    turn = Rotation.from_euler("xyz", [20, 30, 40], degrees=True).as_matrix()
+    frame = np.eye(4)
+    frame[:3, :3], frame[:3, 3] = 2.5 * turn, [1, 2, 3]
+    cameras = '<camera id="9" sensor_id="0" label="lost"/>'
+    for number, matrix in enumerate(true):
+        local = np.linalg.inv(frame) @ np.linalg.inv(matrix)
+        local[:3, :3] *= 2.5
+        numbers = " ".join(map(repr, map(float, local.reshape(-1))))
+        cameras += f'<camera id="{number}" sensor_id="0" label="my photo {number}">'
+        cameras += f"<transform>{numbers}</transform></camera>"
+    rotation = " ".join(map(repr, map(float, turn.reshape(-1))))
+    text = f"""<?xml version="1.0" encoding="UTF-8"?><document version="2.0.0"><chunk>
+    <sensors><sensor id="0" type="frame"><calibration type="frame">
+    <resolution width="40" height="30"/>{lens}</calibration></sensor></sensors>
+    <cameras>{cameras}</cameras><transform><rotation>{rotation}</rotation>
+    <translation>1 2 3</translation><scale>2.5</scale></transform></chunk></document>"""
+    source.mkdir()
+    (source / "cameras.xml").write_text(text)
+
+
+def test_metashape_files(tmp_path: Path) -> None:
+    true = poses(3)
+    lens = "<f>51</f><cx>-1</cx><cy>1</cy><b1>-1</b1><k1>0.1</k1><p1>0.03</p1><p2>0.02</p2>"
+    write_metashape(tmp_path / "project", true, lens)
+    write_photos(tmp_path / "project" / "images", 3)
+    check(tmp_path, tmp_path / "project", true, [[50, 0, 19], [0, 51, 16], [0, 0, 1]])
+    views, _ = load_views(tmp_path / "capture")
+    assert views[0].distortion == (0.1, 0.0, 0.02, 0.03), "Metashape's P1 is OpenCV's p2"
+
+
+def test_metashape_lenses_that_are_not_understood(tmp_path: Path) -> None:
+    write_metashape(tmp_path / "project", poses(2), "<f>51</f><k3>0.2</k3>")
+    with pytest.raises(InputError, match="Undistort"):
+        import_cameras(tmp_path / "project", tmp_path / "capture")
+    bomb = tmp_path / "bomb"
+    bomb.mkdir()
+    (bomb / "cameras.xml").write_text('<!DOCTYPE x [<!ENTITY a "b">]><document>&a;</document>')
+    with pytest.raises(InputError, match="document type"):
+        import_cameras(bomb, tmp_path / "capture")
 
 
 def test_other_folders_are_no_projects(tmp_path: Path) -> None:

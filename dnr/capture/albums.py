@@ -31,9 +31,13 @@ class Album(NamedTuple):
 
 
 def photos_in(folder: Path) -> list[Path]:
-    """The image files of `folder`, numbers in their names in counting order."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES]
-    return sorted((path for path in found if path.is_file()), key=_counting)
+    """The image files of `folder`, or of its images/ if there are more, in counting order."""
+    places = [place for place in (folder, folder / "images") if place.is_dir()]
+    found = [
+        [path for path in place.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file()]
+        for place in places
+    ]
+    return sorted(max(found, key=len, default=[]), key=_counting)
 
 
 def collect_photos(
@@ -45,8 +49,8 @@ def collect_photos(
         apple = any(path.suffix.lower() in (".heic", ".heif") for path in folder.iterdir())
         hint = " HEIC photos must be converted to JPEG first." if apple else ""
         raise InputError(
-            f"{folder} has {len(paths)} photos, too few to build a scene. Take at least 20 from "
-            f"all around.{hint}"
+            f"{folder} has no transforms.json, and its {len(paths)} photos are too few to find "
+            f"cameras. Take at least 20 from all around.{hint}"
         )
     if count is not None and count < len(paths):
         spread = np.linspace(0, len(paths) - 1, max(count, LEAST_PHOTOS))

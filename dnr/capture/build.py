@@ -19,7 +19,7 @@ from dnr.capture.photos import prepare_photos
 from dnr.capture.pictures import draw_overview
 from dnr.capture.posed_photos import write_transforms
 from dnr.capture.poses import register
-from dnr.capture.proxy import STEREO_HEIGHT, find_depths, surface_from
+from dnr.capture.proxy import find_depths, stereo_height, surface_from
 from dnr.capture.quality import measure
 from dnr.capture.video_frames import extract_frames
 from dnr.errors import InputError
@@ -55,7 +55,14 @@ def captured(source: Path, out: Path, has_mesh: bool, yes: bool) -> tuple[Path, 
             "cameras. Name a video, a folder of photos or a capture folder."
         )
     beside = out.with_name(f"{out.name}-capture")
-    return beside, build_capture(source, beside, CaptureOptions(yes=yes))
+    try:
+        return beside, build_capture(source, beside, CaptureOptions(yes=yes))
+    except InputError as error:
+        if not posed:
+            raise
+        raise InputError(
+            f"{source} has no mesh.obj (name one with --mesh), and none could be made: {error}"
+        ) from error
 
 
 def build_capture(source: Path, out: Path, options: CaptureOptions) -> list[str]:
@@ -147,7 +154,8 @@ def _reconstruct(out: Path, record: dict[str, Any]) -> None:
     """The proxy into mesh.obj, pictures of it into report/."""
     views, notes = load_views(out)
     scratch = out / "cache"
-    photos = prepare_photos(Capture(out, views, out / "mesh.obj", notes), scratch, STEREO_HEIGHT)
+    height = stereo_height([view.camera.size for view in views])
+    photos = prepare_photos(Capture(out, views, out / "mesh.obj", notes), scratch, height)
     train = photos.of("train")
     depths = find_depths(train)
     mesh = surface_from(depths, train)

@@ -64,7 +64,8 @@ def _files(folder: Path) -> str | None:
     return None
 
 
-def _lens(number: int, width: int, height: int, values: list[float]) -> dict[str, float]:
+def lens_of(number: int, width: int, height: int, values: list[float]) -> dict[str, float]:
+    """The lens of COLMAP's camera model `number`, one of those that are understood."""
     words = dict(zip(_MODELS[number][1].split(), values, strict=True))
     if "f" in words:
         words |= {"fl_x": words["f"], "fl_y": words["f"]}
@@ -89,7 +90,7 @@ def _text_lenses(text: str, path: Path) -> Lenses:
         if words[1] not in numbers:
             raise _refuse(words[1][:30], path)
         values = [float(word) for word in words[4:]]
-        lenses[int(words[0])] = _lens(numbers[words[1]], int(words[2]), int(words[3]), values)
+        lenses[int(words[0])] = lens_of(numbers[words[1]], int(words[2]), int(words[3]), values)
     return lenses
 
 
@@ -113,7 +114,7 @@ def _binary_lenses(data: bytes, path: Path) -> Lenses:
             raise _refuse(f"number {model}", path)
         length = len(_MODELS[model][1].split())
         values = struct.unpack_from(f"<{length}d", data, place + 24)
-        lenses[key] = _lens(model, width, height, list(values))
+        lenses[key] = lens_of(model, width, height, list(values))
         place += 24 + 8 * length
     return lenses
 

@@ -17,6 +17,7 @@ MOST_SHIFT_PX = 1.0  # there and back again
 MOST_DEPTH_ERROR = 0.01
 LEAST_AGREEING = 2
 LEAST_PATCH = 5e-4  # of a picture: smaller patches with a depth of their own agree by chance
+FAVOUR_FAR = 4.0  # power of depth
 MOST_STEP = 0.02  # relative, between neighbours on one surface
 
 
@@ -131,19 +132,24 @@ def completed(
     if not known.any():
         return DepthMap(farthest.copy(), known)
     inverse = np.where(known, 1 / np.where(known, depth, 1), 0).astype(np.float32)
-    levels = [(inverse, known.astype(np.float32))]
+    near, far = np.percentile(depth[known], [1, 99])
+    # Gaps beside a near thing are mostly what it hides from other photos: far depths count more.
+    favour = np.where(known, np.clip(depth / far, 0, 1) ** FAVOUR_FAR, 0).astype(np.float32)
+    levels: list[tuple[np.ndarray, np.ndarray]] = [(inverse, known.astype(np.float32))]
     while min(levels[-1][0].shape) > 1:  # pull: coarser means of what is known
         value, weight = levels[-1]
         size = (max(value.shape[1] // 2, 1), max(value.shape[0] // 2, 1))
-        summed = cv2.resize(value * weight, size, interpolation=cv2.INTER_AREA)
+        summed = cv2.resize(value * favour, size, interpolation=cv2.INTER_AREA)
+        favour = cv2.resize(favour, size, interpolation=cv2.INTER_AREA)
         weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
-        levels.append((summed / np.maximum(weight, 1e-12), np.minimum(4 * weight, 1)))
+        levels.append((summed / np.maximum(favour, 1e-20), np.minimum(4 * weight, 1)))
     value, weight = levels[-1]
     filled = np.where(weight > 0, value, np.median(inverse[known])).astype(np.float32)
     for value, weight in reversed(levels[:-1]):  # push: into what finer levels do not know
-        guess = cv2.resize(filled, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        favour = (1 / (far * np.maximum(filled, 1e-9))).clip(1e-3, 1) ** FAVOUR_FAR
+        guess = cv2.resize(filled * favour, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        guess /= cv2.resize(favour, value.shape[::-1], interpolation=cv2.INTER_LINEAR)
         filled = weight * value + (1 - weight) * guess
-    near, far = np.percentile(depth[known], [1, 99])
     guess = np.clip(1 / np.maximum(filled, 1e-9), 0.95 * near, 1.15 * far)
     guess = np.minimum(guess, farthest)
     return DepthMap(np.where(known, depth, guess).astype(np.float32), known)

@@ -9,6 +9,8 @@ import numpy as np
 
 from dnr.capture.colmap_models import largest_model, read_model
 from dnr.capture.folder import load_views
+from dnr.capture.metashape import metashape_file, read_metashape
+from dnr.capture.phone_scans import polycam_cameras, read_polycam, read_record3d
 from dnr.capture.posed_photos import Pose, write_transforms
 from dnr.capture.stored_images import stored_size
 from dnr.errors import InputError
@@ -22,40 +24,68 @@ def known_project(source: Path) -> bool:
     """Whether `source` holds cameras in a format that is understood."""
     if not source.is_dir():
         return False
-    files = ("transforms.json", "transforms_train.json")
-    return any((source / name).is_file() for name in files) or largest_model(source) is not None
+    files = ("transforms.json", "transforms_train.json", "metadata")
+    if any((source / name).is_file() for name in files) or polycam_cameras(source):
+        return True
+    return largest_model(source) is not None or metashape_file(source) is not None
 
 
 def import_cameras(source: Path, out: Path) -> list[str]:
     """Write the photos and `transforms.json` of `out`; returns notes. The world's frame is kept."""
-    if (source / "transforms.json").is_file():
-        poses, root, notes = *_own_schema(source), []
-    elif (source / "transforms_train.json").is_file():
-        poses, root, notes = _blender(source), source, ["held-out views are those of the test file"]
-    else:
-        model = largest_model(source)
-        assert model is not None, "known_project has found one"
-        poses, root = read_model(model), _image_folder(source)
-        notes = [f"cameras of the COLMAP model {model}"]
+    poses, root, notes = _read(source)
     _copy(root, out, [name for pose in poses for name in (pose.name, pose.mask) if name])
-    write_transforms(out / "transforms.json", [_prefixed(pose) for pose in poses])
+    write_transforms(out / "transforms.json", [_placed(pose) for pose in poses])
     return [*notes, f"{len(poses)} cameras imported"]
 
 
-def _prefixed(pose: Pose) -> Pose:
-    return pose._replace(mask=f"images/{pose.mask}" if pose.mask else None)
+def _read(source: Path) -> tuple[list[Pose], Path, list[str]]:
+    """The cameras, the folder that their names start from, and notes."""
+    if (source / "transforms.json").is_file():
+        return _own_schema(source), source, []
+    if (source / "transforms_train.json").is_file():
+        return _blender(source), source, ["held-out views are those of transforms_test.json"]
+    if polycam_cameras(source):
+        return read_polycam(source), source, ["cameras of Polycam"]
+    if (source / "metadata").is_file():
+        return read_record3d(source), source, ["cameras of Record3D"]
+    if exported := metashape_file(source):
+        poses, root = read_metashape(exported), _image_folder(source)
+        return _with_suffixes(poses, root), root, ["cameras of Metashape"]
+    model = largest_model(source)
+    if model is None:
+        raise InputError(f"{source} holds no cameras in a format that is understood.")
+    return read_model(model), _image_folder(source), [f"cameras of the COLMAP model {model}"]
 
 
-def _own_schema(source: Path) -> tuple[list[Pose], Path]:
+def _with_suffixes(poses: list[Pose], root: Path) -> list[Pose]:
+    """Labels may lack the suffix of the photo's file."""
+    files = {path.stem: path.name for path in root.iterdir() if path.is_file()}
+    present = {name for name in files.values()}
+    return [
+        pose if pose.name in present else pose._replace(name=files.get(pose.name, pose.name))
+        for pose in poses
+    ]
+
+
+def _placed(pose: Pose) -> Pose:
+    """The pose with the names that `_copy` gives; that of the mask is relative to the capture."""
+    mask = f"images/{_short(pose.mask)}" if pose.mask else None
+    return pose._replace(name=_short(pose.name), mask=mask)
+
+
+def _short(name: str) -> str:
+    return name.removeprefix("images/")
+
+
+def _own_schema(source: Path) -> list[Pose]:
     """nerfstudio and instant-ngp write what capture folders have."""
-    frames = {view.name: view for view in load_views(source)[0]}
     poses = []
-    for view in frames.values():
+    for view in load_views(source)[0]:
         lens = _lens(view.camera.intrinsics[0].tolist(), view.camera.size, view.distortion)
         mask = view.mask_path.relative_to(source).as_posix() if view.mask_path else None
         matrix = view.camera.world_to_camera[0].double().numpy()
         poses.append(Pose(view.name, _rigid(matrix), lens, view.split, mask))
-    return poses, source
+    return poses
 
 
 def _blender(source: Path) -> list[Pose]:
@@ -111,7 +141,10 @@ def _copy(root: Path, out: Path, names: list[str]) -> None:
     outside = [name for name in names if ".." in Path(name).parts or Path(name).is_absolute()]
     if outside:
         raise InputError(f"{outside[0]} lies outside of {root}. Move it inside.")
+    if len({_short(name) for name in names}) < len(set(names)):
+        raise InputError(f"{root} has photos of one name in two folders. Rename them.")
     with written_whole(out / "images") as beside:
         for name in names:
-            (beside / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / name, beside / name)
+            place = beside / _short(name)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, place)

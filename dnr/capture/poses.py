@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
+from dnr.capture.colmap_models import lens_of
 from dnr.capture.posed_photos import Pose
 from dnr.errors import InputError
 
@@ -18,7 +19,7 @@ NEIGHBOURS_IN_TIME = 12
 MOST_FEATURES = 4096
 LONGEST_SIDE = 1600  # pixels, for features
 LEAST_REGISTERED = 0.5  # of the photos
-LEAST_FOR_CENTRE = 30  # photos that can tell where the middle of the lens is; fewer guess wrong
+LEAST_FOR_FULL_LENS = 30  # photos that can tell its centre and tangential distortion
 LEAST_ANGLE_DEG = 3.0  # median between the rays of a point: less means no parallax
 ADVICE = (
     "Film again: walk around the scene instead of turning on the spot, slowly, in good light, "
@@ -57,8 +58,12 @@ def register(
     shown: Callable[[int], object] = int,  # told how many photos are placed
 ) -> Registration:
     """Poses of the photos of the largest piece of the scene that fits together."""
-    import pycolmap  # optional, and slow to load
-
+    try:
+        import pycolmap  # optional, and slow to load
+    except ImportError as error:
+        raise InputError(
+            "finding cameras needs the package pycolmap; run pip install pycolmap==4.2.1"
+        ) from error
     pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value
     with tempfile.TemporaryDirectory() as scratch:
         database = Path(scratch) / "features.db"
@@ -79,13 +84,25 @@ def register(
             f"no two photos of {folder} fit together; the first is {names[0]}. {ADVICE}"
         )
     largest = max(models.values(), key=lambda model: model.num_reg_images())
-    if largest.num_reg_images() >= LEAST_FOR_CENTRE:
-        options = pycolmap.BundleAdjustmentOptions()
-        options.refine_principal_point = True
-        options.print_summary = False
-        options.ceres.solver_options.num_threads = torch.get_num_threads()
-        pycolmap.bundle_adjustment(largest, options)
+    if largest.num_reg_images() >= LEAST_FOR_FULL_LENS:
+        _refine_centre(pycolmap, largest)
     return _registration(largest, names, features, len(models))
+
+
+def _refine_centre(pycolmap: Any, model: Any) -> None:
+    """Adjust everything once more, and where the axis of the lens meets the picture."""
+    options = pycolmap.BundleAdjustmentOptions()
+    options.refine_principal_point = True
+    options.print_summary = False
+    options.ceres.solver_options.num_threads = torch.get_num_threads()
+    # Not pycolmap.bundle_adjustment: that one turns the log on again.
+    config = pycolmap.BundleAdjustmentConfig()
+    for image in model.images.values():
+        if image.has_pose:
+            config.add_image(image.image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    pycolmap.create_default_bundle_adjuster(options, config, model).solve()
+    model.update_point_3d_errors()
 
 
 class _Counter:
@@ -108,7 +125,8 @@ def _find_features(
     focal_px: float | None, single_lens: bool,
 ) -> None:  # fmt: skip
     reader = pycolmap.ImageReaderOptions()
-    reader.camera_model = "OPENCV"
+    full = len(names) >= LEAST_FOR_FULL_LENS
+    reader.camera_model = "OPENCV" if full else "SIMPLE_RADIAL"
     extraction = pycolmap.FeatureExtractionOptions()
     extraction.max_image_size = LONGEST_SIDE
     extraction.sift.max_num_features = MOST_FEATURES
@@ -119,7 +137,8 @@ def _find_features(
 
         with Image.open(folder / names[0]) as photo:
             width, height = photo.size
-        params = [focal_px, focal_px, width / 2, height / 2, 0, 0, 0, 0]
+        focal = [focal_px, focal_px] if full else [focal_px]
+        params = [*focal, width / 2, height / 2, *([0] * (4 if full else 1))]
         reader.camera_params = ",".join(f"{value:.6f}" for value in params)
     pycolmap.extract_features(
         database, folder, names, mode, reader_options=reader, extraction_options=extraction,
@@ -157,9 +176,9 @@ def _registration(
         matrix = np.eye(4)
         matrix[:3] = image.cam_from_world().matrix()
         camera = model.cameras[image.camera_id]
-        keys = ("fl_x", "fl_y", "cx", "cy", "k1", "k2", "p1", "p2")
-        lens = dict(zip(keys, map(float, camera.params), strict=True))
-        poses.append(Pose(image.name, matrix, lens | {"w": camera.width, "h": camera.height}))
+        values = [float(value) for value in camera.params]
+        lens = lens_of(camera.model.value, camera.width, camera.height, values)
+        poses.append(Pose(image.name, matrix, lens))
     placed = {pose.name for pose in poses}
     left_out = {
         name: "too few details (blurred, dark or blank)"

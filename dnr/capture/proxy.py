@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,8 +32,8 @@ from dnr.geometry.mesh_files import save_mesh
 from dnr.geometry.meshes import Mesh
 from dnr.progress import progress
 
-STEREO_HEIGHT = 480
-"""Pixels; larger photos are reduced for stereo. Their texture comes from the full size."""
+STEREO_PIXELS = 129_600
+"""Larger photos are reduced to so many pixels for stereo; textures come from the full size."""
 MOST_FACES, LEAST_FACES = 40_000, 1000
 PIXELS_PER_FACE = 100  # in all photos together; smaller faces show noise
 VOXELS_PER_PIXEL = 0.9  # along the diagonal of the box, and the longer side of the photos
@@ -52,6 +53,11 @@ class Depths(NamedTuple):
     views: list[StereoView]
     points: SparsePoints
     confirmed: list[np.ndarray]  # float32 [H, W] for each view, 0 where unknown
+
+
+def stereo_height(sizes: list[tuple[int, int]]) -> int:
+    """The height to which photos of such (height, width) are reduced."""
+    return max(round(min(h, math.sqrt(STEREO_PIXELS * h / w))) for h, w in sizes)
 
 
 def reconstruct(photos: Photos, out: Path, proxy_source: ProxySource | None = None) -> Path:

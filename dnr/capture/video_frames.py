@@ -10,7 +10,9 @@ from typing import NamedTuple
 import av
 import cv2
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
+from av.filter import Graph
 
 from dnr.errors import InputError
 from dnr.files import new_folder
@@ -115,7 +117,7 @@ def _length(video: Path) -> int:
         return int(seconds * float(stream.average_rate or 30))
 
 
-def _opened(video: Path) -> av.container.InputContainer:
+def _opened(video: Path) -> InputContainer:
     """The video, if it is one."""
     if not video.is_file():
         raise InputError(f"there is no video {video}. Check the path.")
@@ -147,18 +149,18 @@ def _frames(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
                 yield number, frame
                 number += 1
                 continue
-            graph.push(frame)
+            graph.vpush(frame)
             while True:
                 try:
-                    whole = graph.pull()
+                    whole = graph.vpull()
                 except (BlockingIOError, EOFError):  # it wants more, or it has given all
                     break
                 yield number, whole
                 number += 1
 
 
-def _deinterlacer(frame: av.VideoFrame) -> av.filter.Graph:
-    graph = av.filter.Graph()
+def _deinterlacer(frame: av.VideoFrame) -> Graph:
+    graph = Graph()
     source = graph.add_buffer(
         width=frame.width, height=frame.height, format=frame.format,
         time_base=frame.time_base or Fraction(1, 30),

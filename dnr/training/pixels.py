@@ -51,7 +51,7 @@ def _empty(count: int) -> tuple[np.ndarray, ...]:
     return (*fields, np.empty(count, np.int64))
 
 
-def _flat(views: Views) -> tuple[np.ndarray, ...]:
+def _flat(views: Views) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     return views.geometry, views.colours, views.starts, views.widths, views.rays
 
 

@@ -74,7 +74,7 @@ def recipe(preset: PresetName) -> Recipe:
                 crop=512,
                 network_rate=1e-3,
                 last_rate=1.0,
-                decay=0.0,
+                decay=1e-3,
                 colour_weight=1.0,
                 texture_start="noise",
             )

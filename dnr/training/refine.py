@@ -207,8 +207,14 @@ def _seen_points(
     hits = type(hits)(*(field[chosen] for field in hits))
     surface = surface_at(hits, mesh, camera, normals)
     colour = rgb.reshape(-1, 3)[hits.pixel.numpy()].astype(np.float32) / 255
-    arrays = (hits.face_id, hits.barycentric, surface.uv, surface.view, surface.footprint)
-    return Points(*(array.numpy() for array in arrays), colour)
+    return Points(
+        hits.face_id.numpy(),
+        hits.barycentric.numpy(),
+        surface.uv.numpy(),
+        surface.view.numpy(),
+        surface.footprint.numpy(),
+        colour,
+    )
 
 
 def _smoother(mesh: Mesh, stiffness: float) -> Callable[[np.ndarray], np.ndarray]:

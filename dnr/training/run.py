@@ -47,6 +47,7 @@ from dnr.training.warm_start import (
 
 FORMAT_VERSION = 1
 """Of train.json and the checkpoints beside it."""
+CHECKPOINT = Path("checkpoints") / "last.safetensors"
 CHECKPOINT_EVERY_S = 60.0
 LOOK_EVERY = 1.15
 """A held-out view is looked at whenever the number of steps has grown by this factor."""
@@ -78,15 +79,16 @@ def train(options: TrainOptions) -> None:
             notes.append(note)
         views = _lay_out(photos.of("train"), mesh, cache)
         state = _start(options, chosen, mesh, views, device)
-        checkpoint = options.out / "checkpoints" / "last.safetensors"
-        if options.resume:
-            load_checkpoint(checkpoint, state, identity)
-        else:
-            _claim(options.out)
+        checkpoint = options.out / CHECKPOINT
 
         def save() -> None:
             save_checkpoint(checkpoint, state, identity)
 
+        if options.resume:
+            load_checkpoint(checkpoint, state, identity)
+        else:
+            _claim(options.out)
+            save()  # a full disk shows now instead of in an hour
         with asked_to_stop() as stop:
             _optimise(state, views, photos.of("test"), options, stop, save)
             save()
@@ -102,9 +104,11 @@ def _workspace(options: TrainOptions) -> Iterator[Path]:
     out, cache = options.out, options.out / "cache"
     is_new = not out.exists()
     if options.resume:
-        if not (out / "checkpoints" / "last.safetensors").is_file():
+        if not (out / CHECKPOINT).is_file():
             raise InputError(f"{out} has no checkpoint to resume from; start without --resume")
         check_format(out / "train.json", read_json(out / "train.json"), FORMAT_VERSION)
+        for half in (out / CHECKPOINT).parent.glob(".*.part*"):
+            half.unlink()  # the run was killed while it wrote this
     elif not is_new and (not out.is_dir() or any(item != cache for item in out.iterdir())):
         if not (options.yes and _is_run(out)):
             raise InputError(
@@ -115,8 +119,8 @@ def _workspace(options: TrainOptions) -> Iterator[Path]:
         yield cache
     finally:
         shutil.rmtree(cache, ignore_errors=True)
-        if is_new and out.is_dir() and not any(out.iterdir()):
-            out.rmdir()
+        if is_new and not (out / CHECKPOINT).is_file():
+            shutil.rmtree(out, ignore_errors=True)
 
 
 def _claim(out: Path) -> None:
