@@ -19,16 +19,15 @@ NEEDED_DISK_GIB = 1
 PACKAGES = {  # distribution: the module it brings
     "av": "av",
     "fast-simplification": "fast_simplification",
-    "kornia": "kornia",
     "numba": "numba",
     "numpy": "numpy",
     "opencv-python-headless": "cv2",
     "pillow": "PIL",
     "rich": "rich",
     "safetensors": "safetensors",
+    "scikit-image": "skimage",
     "scipy": "scipy",
     "torch": "torch",
-    "trimesh": "trimesh",
     "tyro": "tyro",
     "xatlas": "xatlas",
 }

@@ -1,11 +1,16 @@
 """What all tests share: one thread on purpose, and random numbers that repeat."""
 
+import runpy
+import signal
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from train_runs import ROOT, STEPS, Answer, Train, small
 
 from dnr.asset import Asset, AssetConfig
 from dnr.capture.folder import load_capture, load_capture_mesh
@@ -16,6 +21,8 @@ from dnr.renderers.unet import PaperUNet
 from dnr.synthetic.captures import write_capture
 from dnr.synthetic.config import SceneConfig
 from dnr.textures.pyramid import TextureConfig
+from dnr.training import run as training
+from dnr.training.options import TrainOptions
 from dnr.training.views import Views, lay_out_views
 
 # On a busy machine two threads that wait for each other are several times slower than one.
@@ -89,6 +96,36 @@ def small_paper(monkeypatch: pytest.MonkeyPatch) -> None:
     """The published network with a hundredth of its weights: tests of files need no more."""
     monkeypatch.setattr(PaperUNet, "down_widths", (8, 8, 16, 16, 16))
     monkeypatch.setattr(PaperUNet, "up_widths", (16, 16, 8, 8, 3))
+
+
+@pytest.fixture
+def train(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Train]:
+    """train.py in this process, with little of everything."""
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(training, "recipe", small)
+
+    def command(*arguments: object) -> Answer:
+        capfd.readouterr()
+        monkeypatch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            runpy.run_path(str(ROOT / "train.py"), run_name="__main__")
+        assert isinstance(end.value.code, int)
+        out, err = capfd.readouterr()
+        return Answer(end.value.code, out, err)
+
+    yield command
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="session")
+def finished_run(small_capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An uninterrupted run of STEPS steps. Shared: read only."""
+    out = tmp_path_factory.mktemp("runs") / "whole"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "recipe", small)
+        patch.setattr(sys, "argv", ["train.py", str(small_capture)])
+        training.train(TrainOptions(small_capture, out, preset="pixel", steps=STEPS))
+    return out
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

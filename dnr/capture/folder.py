@@ -163,7 +163,7 @@ def _mesh_in(folder: Path) -> Path:
     if not found:
         raise InputError(
             f"{folder} has no mesh.obj, mesh.ply or mesh.glb. Add one or name it with --mesh; "
-            "making a mesh from photos is not built yet."
+            "`dnr capture` makes one from the photos."
         )
     return found[0]
 

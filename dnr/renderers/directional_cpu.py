@@ -146,10 +146,13 @@ def _backward(neural, normal, view, axes, sharpness, g, to_neural, to_axes, to_s
         hx = TWO * facing * gx
         hy = TWO * facing * gy
         hz = TWO * facing * gz
+        # A slice, as an index that is a sum may be negative to the compiler: it would then suspect
+        # that the rows below overlap with what lies behind g, and round otherwise where they do.
+        to_lamps = g[p, a + NUM_HARMONICS + 1 :]
         for k in range(len(sharpness)):
             middle, over_length = _half(nx, ny, nz, facing, vx, vy, vz, axes, k)
             root = ONE / (ONE + sharpness[k] * (ONE - middle))
-            slope = TWO * root * root * root * g[p, a + NUM_HARMONICS + 1 + k]
+            slope = TWO * root * root * root * to_lamps[k]
             to_sharpness[k] -= slope * (ONE - middle)
             slope *= sharpness[k] * over_length
             g_facing += slope

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
@@ -20,7 +18,6 @@ from dnr.capture.folder import load_capture, load_capture_mesh
 from dnr.capture.photos import Photos, prepare_photos
 from dnr.device import choose_device
 from dnr.errors import InputError
-from dnr.files import check_format, read_json, write_json
 from dnr.geometry.meshes import Mesh
 from dnr.images import images_from_tensor, write_png
 from dnr.progress import progress
@@ -31,7 +28,7 @@ from dnr.training.metrics import psnr
 from dnr.training.options import TrainOptions
 from dnr.training.presets import Recipe, recipe
 from dnr.training.refine import ROUNDS, refine_mesh
-from dnr.training.results import command_line, write_results
+from dnr.training.results import write_results
 from dnr.training.state import TrainingState, load_checkpoint, new_state, save_checkpoint
 from dnr.training.steps import step
 from dnr.training.stopping import asked_to_stop
@@ -44,10 +41,8 @@ from dnr.training.warm_start import (
     start_from_noise,
     start_neural_channels,
 )
+from dnr.training.workspace import CHECKPOINT, check_out, claim, workspace
 
-FORMAT_VERSION = 1
-"""Of train.json and the checkpoints beside it."""
-CHECKPOINT = Path("checkpoints") / "last.safetensors"
 CHECKPOINT_EVERY_S = 60.0
 LOOK_EVERY = 1.15
 """A held-out view is looked at whenever the number of steps has grown by this factor."""
@@ -66,12 +61,13 @@ def train(options: TrainOptions) -> None:
             f"--losses needs a renderer that looks at images, and {options.preset} shades every "
             "pixel on its own; choose --preset unet or paper"
         )
+    check_out(options)
     source, made = captured(options.source, options.out, options.mesh is not None, options.yes)
     options = replace(options, source=source)
     capture = load_capture(source, options.mesh)
     mesh, notes = load_capture_mesh(capture)
     notes = made + capture.notes + notes
-    with _workspace(options) as cache:
+    with workspace(options) as cache:
         photos = prepare_photos(capture, cache / "photos", options.size)
         identity = _identity(options, chosen, photos, mesh)
         if chosen.refine_geometry:
@@ -87,56 +83,12 @@ def train(options: TrainOptions) -> None:
         if options.resume:
             load_checkpoint(checkpoint, state, identity)
         else:
-            _claim(options.out)
+            claim(options.out)
             save()  # a full disk shows now instead of in an hour
         with asked_to_stop() as stop:
             _optimise(state, views, photos.of("test"), options, stop, save)
             save()
         write_results(state, views, photos, options, notes)
-
-
-@contextmanager
-def _workspace(options: TrainOptions) -> Iterator[Path]:
-    """A folder in the run folder for what is needed while training only; it never stays.
-
-    Nothing else is touched before input has proven good, and nothing at all is left if it is not.
-    """
-    out, cache = options.out, options.out / "cache"
-    is_new = not out.exists()
-    if options.resume:
-        if not (out / CHECKPOINT).is_file():
-            raise InputError(f"{out} has no checkpoint to resume from; start without --resume")
-        check_format(out / "train.json", read_json(out / "train.json"), FORMAT_VERSION)
-        for half in (out / CHECKPOINT).parent.glob(".*.part*"):
-            half.unlink()  # the run was killed while it wrote this
-    elif not is_new and (not out.is_dir() or any(item != cache for item in out.iterdir())):
-        if not (options.yes and _is_run(out)):
-            raise InputError(
-                f"{out} is not empty; choose another --out, continue with --resume, or replace an "
-                "earlier run with --yes"
-            )
-    try:
-        yield cache
-    finally:
-        shutil.rmtree(cache, ignore_errors=True)
-        if is_new and not (out / CHECKPOINT).is_file():
-            shutil.rmtree(out, ignore_errors=True)
-
-
-def _claim(out: Path) -> None:
-    """Remove an earlier run, and mark the folder as that of the new one."""
-    for item in out.iterdir():
-        if item.name == "cache":
-            continue
-        if item.is_dir() and not item.is_symlink():
-            shutil.rmtree(item)
-        else:
-            item.unlink()
-    write_json(out / "train.json", {"format_version": FORMAT_VERSION, "command": command_line()})
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / "train.json").is_file() or (folder / "asset.json").is_file()
 
 
 def _refine(mesh: Mesh, photos: Photos, seed: int) -> tuple[Mesh, str]:
