@@ -72,7 +72,7 @@ class Asset(nn.Module):
     def render(self, camera: Camera) -> Tensor:  # [B, 3, H, W] in [0, 1]
         """What the views of `camera` see. A moved object is rendered with camera.from_object."""
         camera = camera.to(self.mesh.vertices)
-        background = self.backdrop(camera.rays())
+        background = self.backdrop.behind(camera)
         if isinstance(self.renderer, ImageRenderer):
             fragments = rasterize(self.mesh.vertices, self.mesh.faces, camera)
             surface = interpolate(fragments, self.mesh, camera)

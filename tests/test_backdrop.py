@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from dnr.geometry.cameras import Camera, intrinsics_from_fov, look_at
 from dnr.textures.backdrop import PANORAMA, Backdrop, panorama, places
 
 
@@ -86,3 +87,12 @@ def test_directions_without_data_continue_their_surroundings(generator: torch.Ge
     assert (guess - sky(top)).abs().mean() < 0.12
     assert image.min() >= sky(rays).min() - 1e-4
     assert image.max() <= sky(rays).max() + 1e-4
+
+
+def test_what_is_behind_a_camera_is_what_its_rays_show(generator: torch.Generator) -> None:
+    position = torch.tensor([[1.0, 2.0, 3.0], [0.0, -2.0, 1.0]])
+    pose = look_at(position, torch.zeros(3), torch.tensor([0.0, 0.0, 1.0]))
+    camera = Camera(pose, intrinsics_from_fov(50, (5, 7), position).expand(2, 3, 3), (5, 7))
+    for shape in ((3, 1, 1), (3, 4, 8)):
+        backdrop = Backdrop(torch.rand(shape, generator=generator))
+        assert torch.equal(backdrop.behind(camera), backdrop(camera.rays()))

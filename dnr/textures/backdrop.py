@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dnr.geometry.cameras import Camera
+
 PANORAMA = (128, 256)
 """Rows and columns of a captured panorama: 1.4 degrees a texel, finer than a blurred room needs."""
 
@@ -21,6 +23,12 @@ class Backdrop(nn.Module):
     def __init__(self, image: Tensor) -> None:  # [3, H, W]
         super().__init__()
         self.image = nn.Buffer(image)
+
+    def behind(self, camera: Camera) -> Tensor:  # [B, 3, H, W]
+        """What every pixel shows where nothing stands before it."""
+        if self.image.shape[1:] == (1, 1):  # spares the directions, a tenth of a frame's time
+            return self.image.expand(len(camera), 3, *camera.size)
+        return self(camera.rays())
 
     def forward(self, rays: Tensor) -> Tensor:  # [B, H, W, 3] unit -> [B, 3, H, W]
         """The colour in each direction."""
