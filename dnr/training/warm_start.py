@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from scipy.ndimage import binary_erosion
 from torch import Tensor
 
 from dnr.asset import Asset
@@ -21,6 +22,7 @@ from dnr.training.views import CLEAN, DENSITY_STEPS, SEEN, VALID, Views
 PLAIN = 3 / 255
 """A background whose colours differ by no more than this (10 % to 90 %) is one solid colour."""
 LARGEST_COLOUR = 2048
+RIM_PX = 2
 MOST_RAYS = 20_000
 MOST_COLOURS = 200_000
 NOISE = 0.01
@@ -59,7 +61,10 @@ def find_backdrop(
         _, _, _, state, alpha = views.colours[views.starts[view] : views.starts[view + 1]].T
         away = (state & (SEEN | VALID)) == VALID
         # Of a masked photo, what sticks out of the mesh is still the object.
-        beside = np.flatnonzero(away & (alpha == 0) if (alpha < 255).any() else away)
+        away &= alpha == 0 if (alpha < 255).any() else True
+        # Rims are mixed with what stands before: they would leave specks in the sky.
+        away = binary_erosion(away.reshape(views.size(view)), iterations=RIM_PX, border_value=1)
+        beside = np.flatnonzero(away)
         if len(beside) == 0:
             continue
         crop = read_crop(views, view, (0, 0), views.size(view))
