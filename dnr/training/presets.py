@@ -53,7 +53,9 @@ class Recipe:
 
 def recipe(preset: PresetName) -> Recipe:
     """What `preset` stands for."""
-    texture = TextureConfig()
+    # Features at 256 and colour beyond: finer features memorise photos (0.3 to 0.6 dB on three
+    # validation splits). The published method keeps its 512.
+    texture = TextureConfig(size=256)
     match preset:
         case "preview":
             return Recipe(AssetConfig(texture, PixelConfig()), steps=600)
@@ -62,14 +64,14 @@ def recipe(preset: PresetName) -> Recipe:
         case "best":
             return Recipe(AssetConfig(texture, PixelConfig()), steps=8000, refine_geometry=True)
         case "realtime":
-            light = TextureConfig(channels=8)
+            light = TextureConfig(size=256, channels=8)
             return Recipe(AssetConfig(light, PixelConfig(hidden=32, lamps=12)), steps=6000)
         case "unet":
-            config = AssetConfig(texture, ImageConfig("residual"))
+            config = AssetConfig(TextureConfig(), ImageConfig("residual"))
             return Recipe(config, steps=4000, network_rate=2e-3, colour_weight=0.5)
         case "paper":
             return Recipe(
-                AssetConfig(texture, ImageConfig("paper")),
+                AssetConfig(TextureConfig(), ImageConfig("paper")),
                 steps=4000,
                 crop=512,
                 network_rate=1e-3,
