@@ -155,3 +155,13 @@ def test_a_right_mesh_stays_as_it_is(wrong_sphere, tmp_path: Path) -> None:
     refined, note = refine.refine_mesh(true, photos, seed=0)
     assert refined is true
     assert "not changed" in note
+
+
+def test_few_photos_or_none_that_show_the_mesh_leave_it_alone(wrong_sphere, tmp_path: Path) -> None:
+    wrong, _, folder = wrong_sphere
+    photos = prepare_photos(load_capture(folder), tmp_path).of("train")
+    few, note = refine.refine_mesh(wrong, photos.chosen([0, 1, 2]), seed=0)
+    assert few is wrong and "at least 8 photos" in note
+    elsewhere = wrong.moved(wrong.vertices + 1000)
+    unseen, note = refine.refine_mesh(elsewhere, photos, seed=0)
+    assert unseen is elsewhere and "too few photos" in note

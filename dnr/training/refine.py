@@ -47,8 +47,10 @@ FACES = 16_000
 """Coarser meshes are subdivided until they have so many."""
 CHECKED_EVERY = 6
 """Each so-manieth photo takes no part and decides whether a round was an improvement."""
-
-
+FEWEST_PHOTOS = 8
+"""Fewer cannot both move the mesh and judge it."""
+MOST_FACES = 100_000
+"""The smooth steps factorise a matrix of that order; finer meshes need no such help."""
 WORTHWHILE = 0.98
 """A round that does not bring the error below this share of the last one is undone, and ends it."""
 
@@ -68,6 +70,11 @@ def refine_mesh(
     mesh: Mesh, photos: Photos, seed: int, shown: Callable[[int], object] = int
 ) -> tuple[Mesh, str]:
     """The mesh moved to fit the photos as far as photos left aside agree; and a note on it."""
+    if len(photos) < FEWEST_PHOTOS or len(mesh) > MOST_FACES:
+        return mesh, (
+            f"the mesh was not moved: that takes at least {FEWEST_PHOTOS} photos and at most "
+            f"{MOST_FACES} faces"
+        )
     rng = np.random.default_rng([seed, 1])
     checked = list(range(CHECKED_EVERY // 2, len(photos), CHECKED_EVERY))
     used = photos.chosen([i for i in range(len(photos)) if i not in checked])
@@ -76,6 +83,8 @@ def refine_mesh(
     while 2 * len(mesh) <= FACES:
         mesh = subdivided(mesh)
     points = collect_points(mesh, used, PIXELS, rng)
+    if not len(points.face) or not len(collect_points(mesh, checked, PIXELS, rng).face):
+        return start, "the mesh was not moved: too few photos show it away from its edges"
     first = best = _disagreement(points, mesh, checked)
     kept = start
     for number in range(ROUNDS):
