@@ -1,0 +1,1 @@
+"""Heads that can be tracked, driven and rendered: built on `dnr`, which knows nothing of them."""

@@ -1,0 +1,1 @@
+"""Parametric heads behind one interface (head.py)."""
