@@ -19,6 +19,7 @@ READING_ORDER = [  # a room may import itself and what is above it
     "dnr.progress",
     "dnr.images",
     "dnr.video",
+    "dnr.footage",
     "dnr.geometry",
     "dnr.raster",
     "dnr.textures",

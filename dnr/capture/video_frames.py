@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
 import cv2
 import numpy as np
-from av.container import InputContainer
 from av.error import FFmpegError
-from av.filter import Graph
 
 from dnr.errors import InputError
 from dnr.files import new_folder
+from dnr.footage import decoded_frames, opened, upright
 
 LEAST_FRAMES = 8
 THUMBNAIL = 160  # pixels along the longer side, for motion
@@ -87,7 +85,7 @@ def look_through(
     previous = None
     try:
         every = max(_length(video) // MOST_LOOKED_AT, 1)
-        for number, frame in _frames(video):
+        for number, frame in enumerate(decoded_frames(video)):
             if number % every:
                 continue
             grey = _grey(frame, 4 * THUMBNAIL)
@@ -109,68 +107,12 @@ def look_through(
 
 def _length(video: Path) -> int:
     """About how many frames there are; 0 if the file does not say."""
-    with _opened(video) as container:
+    with opened(video) as container:
         stream = container.streams.video[0]
         if stream.frames:
             return stream.frames
         seconds = (container.duration or 0) / av.time_base
         return int(seconds * float(stream.average_rate or 30))
-
-
-def _opened(video: Path) -> InputContainer:
-    """The video, if it is one."""
-    if not video.is_file():
-        raise InputError(f"there is no video {video}. Check the path.")
-    if video.stat().st_size == 0:
-        raise InputError(f"{video} is empty (0 bytes). Copy it again.")
-    try:
-        container = av.open(str(video))
-    except FFmpegError as error:
-        raise InputError(
-            f"{video} cannot be read as a video: {error.strerror}. It may be cut short or of an "
-            "unknown format; copy or convert it again."
-        ) from error
-    if not container.streams.video:
-        container.close()
-        raise InputError(f"{video} has no pictures in it, only sound or data. Give a video.")
-    return container
-
-
-def _frames(video: Path) -> Iterator[tuple[int, av.VideoFrame]]:
-    """All frames with their numbers; interlaced ones are given all their lines."""
-    with _opened(video) as container:
-        container.streams.video[0].thread_type = "AUTO"
-        graph = None
-        number = 0
-        for frame in container.decode(video=0):
-            if frame.interlaced_frame and graph is None:
-                graph = _deinterlacer(frame)
-            if graph is None:
-                yield number, frame
-                number += 1
-                continue
-            graph.vpush(frame)
-            while True:
-                try:
-                    whole = graph.vpull()
-                except (BlockingIOError, EOFError):  # it wants more, or it has given all
-                    break
-                yield number, whole
-                number += 1
-
-
-def _deinterlacer(frame: av.VideoFrame) -> Graph:
-    graph = Graph()
-    source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format,
-        time_base=frame.time_base or Fraction(1, 30),
-    )  # fmt: skip
-    weave = graph.add("bwdif", "mode=send_frame")
-    sink = graph.add("buffersink")
-    source.link_to(weave)
-    weave.link_to(sink)
-    graph.configure()
-    return graph
 
 
 def _grey(frame: av.VideoFrame, longer: int) -> np.ndarray:  # uint8 [H, W]
@@ -183,17 +125,7 @@ def _grey(frame: av.VideoFrame, longer: int) -> np.ndarray:  # uint8 [H, W]
 def _upright_frames(video: Path) -> Iterator[tuple[int, np.ndarray]]:  # uint8 [H, W, 3]
     """All frames as they are to be shown, up to where the video breaks off."""
     try:
-        for number, frame in _frames(video):
-            image = frame.to_ndarray(format="rgb24")
-            image = _with_square_pixels(image, frame)
-            yield number, np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
+        for number, frame in enumerate(decoded_frames(video)):
+            yield number, upright(video, frame)
     except FFmpegError:
         return  # the first look has said so
-
-
-def _with_square_pixels(image: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
-    ratio = getattr(frame, "sample_aspect_ratio", None)
-    if not ratio or ratio == 1:
-        return image
-    width = max(round(image.shape[1] * float(ratio)), 1)
-    return cv2.resize(image, (width, image.shape[0]), interpolation=cv2.INTER_AREA)
