@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 
@@ -50,15 +51,11 @@ def write_video(
         size = first.shape
         options = {"movflags": "faststart"}  # the index comes first: browsers start at once
         with av.open(str(beside), "w", format="mp4", options=options) as container:
-            stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
-            stream.height, stream.width = size[0] + size[0] % 2, size[1] + size[1] % 2
-            stream.pix_fmt = "yuv420p"
-            stream.options = {"crf": str(round(51 - quality / 2))}
-            _tag_colours(stream.codec_context)
+            stream = add_h264(container, size[:2], fps, {"crf": str(round(51 - quality / 2))})
             for image in frames:
                 if image.shape != size or image.dtype != np.uint8:
                     raise ValueError(f"frames must all be uint8 {size}, got {image.shape}")
-                container.mux(stream.encode(_encodable(image)))
+                container.mux(stream.encode(encodable(image)))
             container.mux(stream.encode(None))
 
 
@@ -93,13 +90,23 @@ def _with_first(
     return first, chain([first], rest)
 
 
-def _tag_colours(codec: av.VideoCodecContext) -> None:
-    """Say how RGB became YUV, or players guess by size and shift the colours."""
+def add_h264(
+    container: OutputContainer, size: tuple[int, int], fps: float, options: dict[str, str]
+) -> av.VideoStream:
+    """A new H.264 stream for frames of `size`, with x264's `options` such as crf."""
+    stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+    stream.height, stream.width = size[0] + size[0] % 2, size[1] + size[1] % 2
+    stream.pix_fmt = "yuv420p"
+    stream.options = dict(options)
+    # Say how RGB became YUV, or players guess by size and shift the colours.
+    codec = stream.codec_context
     codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
     codec.color_range = ColorRange.MPEG
+    return stream
 
 
-def _encodable(image: np.ndarray) -> av.VideoFrame:  # uint8 [H, W, 3]
+def encodable(image: np.ndarray) -> av.VideoFrame:  # uint8 [H, W, 3]
+    """The frame as `add_h264` streams take it: even sides, BT.709."""
     height, width = image.shape[:2]
     padded = np.pad(image, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
     return av.VideoFrame.from_ndarray(padded, format="rgb24").reformat(
