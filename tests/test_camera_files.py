@@ -62,9 +62,9 @@ def test_lenses_are_completed(
 
 def test_a_frame_may_have_its_own_lens(tmp_path: Path) -> None:
     own = {**FRAME, "fl_x": 70, "w": 80, "k1": 0.5, "split": "test", "mask_path": "m.png"}
-    first, second = read(tmp_path, [FRAME, own], k1=0.1, p2=0.2, camera_model="OPENCV")
-    assert first.lens.distortion == (0.1, 0, 0, 0.2)
-    assert second.lens.distortion == (0.5, 0, 0, 0.2)
+    first, second = read(tmp_path, [FRAME, own], k1=0.1, p2=0.2, k3=0.3, camera_model="OPENCV")
+    assert first.lens.distortion == (0.1, 0, 0, 0.2, 0.3)
+    assert second.lens.distortion == (0.5, 0, 0, 0.2, 0.3)
     assert first.lens.size == (30, 40)
     assert second.lens.size == (30, 80)
     assert second.lens.intrinsics((30, 80))[0, 0].tolist() == [70, 0, 40]
@@ -125,7 +125,7 @@ BAD_FRAMES = {
     "camera model of .*is 'OPENCV_FISHEYE'": [{**FRAME, "camera_model": "OPENCV_FISHEYE"}],
     "camera model of .*is 'EQUI": [{**FRAME, "camera_model": "EQUIRECTANGULAR"}],
     "camera model of .*has is_fisheye": [{**FRAME, "is_fisheye": True}],
-    "camera model of .*has k3": [{**FRAME, "k3": 0.1}],
+    "camera model of .*has k4": [{**FRAME, "k4": 0.1}],
     "fl_x of frame 0": [{**FRAME, "fl_x": "wide"}],
     "fl_x of .* from 0.001": [{**FRAME, "fl_x": 0}],
     "fl_x of frame": [{**FRAME, "fl_x": float("nan")}],

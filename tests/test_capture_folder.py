@@ -54,7 +54,7 @@ def test_a_plain_capture_holds_out_every_eighth_view(folder: Path) -> None:
     assert any("every 8th" in note for note in capture.notes)
     view = capture.views[0]
     assert view.camera.size == SIZE
-    assert view.distortion == (0.1, 0, 0, 0)
+    assert view.distortion == (0.1, 0, 0, 0, 0)
     assert view.mask_path is None
     assert capture.mesh_path == folder / "mesh.obj"
 

@@ -82,7 +82,7 @@ def test_colmap_models_keep_every_pose_and_lens(kind: str, tmp_path: Path) -> No
         np.testing.assert_allclose(
             view.camera.intrinsics[0], [[50, 0, 19], [0, 51, 16], [0, 0, 1]], rtol=1e-6
         )
-        assert view.distortion == (0.1, -0.05, 0.002, 0.001)
+        assert view.distortion == (0.1, -0.05, 0.002, 0.001, 0)
 
 
 def test_the_largest_of_several_models_is_used(tmp_path: Path) -> None:
@@ -218,16 +218,17 @@ def write_metashape(source: Path, true: list[np.ndarray], lens: str) -> None:
 
 def test_metashape_files(tmp_path: Path) -> None:
     true = poses(3)
-    lens = "<f>51</f><cx>-1</cx><cy>1</cy><b1>-1</b1><k1>0.1</k1><p1>0.03</p1><p2>0.02</p2>"
+    lens = "<f>51</f><cx>-1</cx><cy>1</cy><b1>-1</b1>"
+    lens += "<k1>0.1</k1><k3>0.04</k3><p1>0.03</p1><p2>0.02</p2>"
     write_metashape(tmp_path / "project", true, lens)
     write_photos(tmp_path / "project" / "images", 3)
     check(tmp_path, tmp_path / "project", true, [[50, 0, 19], [0, 51, 16], [0, 0, 1]])
     views, _ = load_views(tmp_path / "capture")
-    assert views[0].distortion == (0.1, 0.0, 0.02, 0.03), "Metashape's P1 is OpenCV's p2"
+    assert views[0].distortion == (0.1, 0.0, 0.02, 0.03, 0.04), "Metashape's P1 is OpenCV's p2"
 
 
 def test_metashape_lenses_that_are_not_understood(tmp_path: Path) -> None:
-    write_metashape(tmp_path / "project", poses(2), "<f>51</f><k3>0.2</k3>")
+    write_metashape(tmp_path / "project", poses(2), "<f>51</f><k4>0.2</k4>")
     with pytest.raises(InputError, match="Undistort"):
         import_cameras(tmp_path / "project", tmp_path / "capture")
     bomb = tmp_path / "bomb"

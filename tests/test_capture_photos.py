@@ -18,7 +18,7 @@ from dnr.capture.stored_images import read_mask, read_rgba
 from dnr.capture.undistort import Distortion, pinhole_map
 from dnr.errors import InputError
 
-DISTORTION = (0.06, -0.08, -0.004, 0.003)
+DISTORTION = (0.06, -0.08, -0.004, 0.003, 0.02)
 MATRIX = np.array([[70.0, 0, 58], [0, 74, 47], [0, 0, 1]])  # pixel centres at +0.5
 SIZE = (96, 120)
 
@@ -53,7 +53,9 @@ def centroid(image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("ringing", [True, False])
-@pytest.mark.parametrize("distortion", [DISTORTION, (-0.35, 0.1, 0.01, -0.02), (0.3, 0, 0, 0)])
+@pytest.mark.parametrize(
+    "distortion", [DISTORTION, (-0.35, 0.1, 0.01, -0.02, 0), (0.3, 0, 0, 0, 0)]
+)
 def test_pixels_come_from_where_opencv_projects_them(distortion: Distortion, ringing: bool) -> None:
     """A photo whose colours are its own pixel coordinates tells where each pixel was taken from."""
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]].astype(np.float32) + np.float32(0.5)
@@ -88,7 +90,7 @@ def test_valid_is_what_the_photo_shows() -> None:
 def test_a_polynomial_that_turns_back_shows_nothing_twice() -> None:
     """r - 0.4 r^3 grows up to r = 0.91 only: the corners would show the inside again."""
     wide = np.array([[40.0, 0, 60], [0, 40, 48], [0, 0, 1]])
-    valid = pinhole_map(wide, (-0.4, 0, 0, 0), SIZE).valid
+    valid = pinhole_map(wide, (-0.4, 0, 0, 0, 0), SIZE).valid
     rows, columns = np.mgrid[: SIZE[0], : SIZE[1]] + 0.5
     radius = np.hypot((columns - 60) / 40, (rows - 48) / 40)
     assert not valid[radius > 0.92].any()
@@ -137,7 +139,7 @@ def test_straight_lines_stay_where_the_camera_says(tmp_path: Path) -> None:
     to_camera = np.eye(4)
     to_camera[:3, :3], to_camera[:3, 3] = turn.as_matrix(), shift
     to_world = np.linalg.inv(to_camera) @ np.diag([1, -1, -1, 1])
-    lens = dict(zip(("k1", "k2", "p1", "p2"), DISTORTION, strict=True))
+    lens = dict(zip(("k1", "k2", "p1", "p2", "k3"), DISTORTION, strict=True))
     image = Image.fromarray(blob.round().astype(np.uint8))
     folder = capture_of(tmp_path, {"a.png": image}, transform_matrix=to_world.tolist(), **lens)
     photos = prepared(folder, height=48)

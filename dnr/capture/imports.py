@@ -12,10 +12,11 @@ from dnr.capture.folder import load_views
 from dnr.capture.metashape import metashape_file, read_metashape
 from dnr.capture.phone_scans import polycam_cameras, read_polycam, read_record3d
 from dnr.capture.posed_photos import Pose, write_transforms
+from dnr.capture.reality_capture import read_reality_capture, reality_capture_file
 from dnr.capture.stored_images import stored_size
 from dnr.errors import InputError
 from dnr.files import written_whole
-from dnr.geometry.camera_files import Frame, read_frames
+from dnr.geometry.camera_files import DISTORTION_KEYS, Frame, read_frames
 
 IMAGE_FOLDERS = ("images", "image", "rgb")
 
@@ -27,7 +28,8 @@ def known_project(source: Path) -> bool:
     files = ("transforms.json", "transforms_train.json", "metadata")
     if any((source / name).is_file() for name in files) or polycam_cameras(source):
         return True
-    return largest_model(source) is not None or metashape_file(source) is not None
+    exported = metashape_file(source) or reality_capture_file(source)
+    return exported is not None or largest_model(source) is not None
 
 
 def import_cameras(source: Path, out: Path) -> list[str]:
@@ -51,6 +53,9 @@ def _read(source: Path) -> tuple[list[Pose], Path, list[str]]:
     if exported := metashape_file(source):
         poses, root = read_metashape(exported), _image_folder(source)
         return _with_suffixes(poses, root), root, ["cameras of Metashape"]
+    if exported := reality_capture_file(source):
+        root = _image_folder(source)
+        return read_reality_capture(exported, root), root, [f"cameras of {exported.name}"]
     model = largest_model(source)
     if model is None:
         raise InputError(f"{source} holds no cameras in a format that is understood.")
@@ -119,7 +124,7 @@ def _lens(
 ) -> dict[str, float]:
     lens = {"w": size[1], "h": size[0], "fl_x": matrix[0][0], "fl_y": matrix[1][1]}
     lens |= {"cx": matrix[0][2], "cy": matrix[1][2]}
-    return lens | dict(zip(("k1", "k2", "p1", "p2"), distortion, strict=True))
+    return lens | dict(zip(DISTORTION_KEYS, distortion, strict=True))
 
 
 def _image_folder(source: Path) -> Path:

@@ -8,26 +8,25 @@ from xml.etree import ElementTree
 import numpy as np
 
 from dnr.capture.posed_photos import Pose
+from dnr.capture.xml_files import read_xml
 from dnr.errors import InputError
-from dnr.files import MEBIBYTE, read_bytes
 
-MOST_BYTES = 256 * MEBIBYTE
 _MALFORMED = (ValueError, KeyError, TypeError, AttributeError, np.linalg.LinAlgError)
 
 
 def metashape_file(source: Path) -> Path | None:
     """The XML file with cameras in `source`, if there is one."""
     for path in sorted(source.glob("*.xml")):
-        if b"<document" in read_bytes(path, MOST_BYTES)[:400]:
-            return path
+        with path.open("rb") as file:
+            if b"<document" in file.read(400):
+                return path
     return None
 
 
 def read_metashape(path: Path) -> list[Pose]:
     """The aligned cameras, in the frame and scale of the chunk; labels are the photos' names."""
     try:
-        root = ElementTree.fromstring(_without_entities(path))
-        chunk = root.find("chunk")
+        chunk = read_xml(path).find("chunk")
         if chunk is None:
             raise ValueError("it has no chunk")
         lenses = {s.get("id"): _lens(path, s) for s in chunk.iter("sensor")}
@@ -44,19 +43,11 @@ def read_metashape(path: Path) -> list[Pose]:
             if lens is None:
                 raise ValueError("a sensor has no calibration")
             poses.append(Pose(str(camera.get("label")), np.linalg.inv(matrix), lens))
-    except (*_MALFORMED, ElementTree.ParseError) as error:
+    except _MALFORMED as error:
         raise InputError(f"{path} is not a camera file of Metashape: {error}.") from error
     if not poses:
         raise InputError(f"{path} has no aligned cameras. Align the photos, then export again.")
     return sorted(poses, key=lambda pose: pose.name)
-
-
-def _without_entities(path: Path) -> bytes:
-    """The file, if it defines no entities: a few lines of them can expand to gigabytes."""
-    data = read_bytes(path, MOST_BYTES)
-    if b"<!ENTITY" in data or b"<!DOCTYPE" in data:
-        raise ValueError("it has a document type, which camera files do not")
-    return data
 
 
 def _chunk_transform(chunk: ElementTree.Element) -> np.ndarray:  # [4, 4]
@@ -88,7 +79,7 @@ def _lens(path: Path, sensor: ElementTree.Element) -> dict[str, float] | None:
     def number(name: str) -> float:
         return float(calibration.findtext(name) or 0)
 
-    high = [name for name in ("k3", "k4", "b2") if abs(number(name)) > 1e-6]
+    high = [name for name in ("k4", "b2", "p3", "p4") if abs(number(name)) > 1e-6]
     if high:
         raise InputError(
             f"{path} describes the lens with {high[0]}, which is not understood. Undistort the "
@@ -101,5 +92,6 @@ def _lens(path: Path, sensor: ElementTree.Element) -> dict[str, float] | None:
     return {
         **{"w": width, "h": height, "fl_x": number("f") + number("b1"), "fl_y": number("f")},
         **{"cx": width / 2 + number("cx"), "cy": height / 2 + number("cy")},
-        **{"k1": number("k1"), "k2": number("k2"), "p1": number("p2"), "p2": number("p1")},
+        **{"k1": number("k1"), "k2": number("k2"), "k3": number("k3")},
+        **{"p1": number("p2"), "p2": number("p1")},
     }

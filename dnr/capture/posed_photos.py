@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from dnr.files import write_json
-from dnr.geometry.camera_files import Split
+from dnr.geometry.camera_files import DISTORTION_KEYS, Split
 
-LENS_KEYS = ("w", "h", "fl_x", "fl_y", "cx", "cy", "k1", "k2", "p1", "p2")
+LENS_KEYS = ("w", "h", "fl_x", "fl_y", "cx", "cy", *DISTORTION_KEYS)
 
 
 class Pose(NamedTuple):

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-Distortion = tuple[float, float, float, float]  # k1 k2 p1 p2, as OpenCV has them
+Distortion = tuple[float, float, float, float, float]  # k1 k2 p1 p2 k3, as OpenCV has them
 
 
 class PinholeMap(NamedTuple):
@@ -47,8 +47,9 @@ def _before_fold(
     matrix: np.ndarray, distortion: Distortion, size: tuple[int, int]
 ) -> np.ndarray:  # bool [H, W]
     """Where the radial polynomial still grows; beyond, it would show parts of the photo again."""
-    k1, k2, _, _ = distortion
-    squares = np.roots([5 * k2, 3 * k1, 1])  # d/dr (r + k1 r^3 + k2 r^5) = 0, in r^2
+    k1, k2, _, _, k3 = distortion
+    # d/dr (r + k1 r^3 + k2 r^5 + k3 r^7) = 0, in r^2
+    squares = np.roots([7 * k3, 5 * k2, 3 * k1, 1])
     folds = squares.real[(np.abs(squares.imag) < 1e-12) & (squares.real > 0)]
     rows, columns = np.mgrid[: size[0], : size[1]]
     x = (columns - matrix[0, 2]) / matrix[0, 0]

@@ -24,9 +24,10 @@ Split = Literal["train", "test"]
 
 MOST_BYTES = 256 << 20
 LONGEST_SIDE = 32_768
+DISTORTION_KEYS = ("k1", "k2", "p1", "p2", "k3")
 _OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _PINHOLES = ("OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "RADIAL", "SIMPLE_RADIAL", "PERSPECTIVE")
-_NOT_UNDERSTOOD = ("k3", "k4", "k5", "k6", "is_fisheye")  # lenses that this schema can name
+_NOT_UNDERSTOOD = ("k4", "k5", "k6", "is_fisheye")  # lenses that this schema can name
 _MOST_SCALE_ERROR = 1e-3  # of a rotation; smaller drift is rounded away
 
 
@@ -37,7 +38,7 @@ class Lens(NamedTuple):
     focal_px: tuple[float, float]  # x, y
     fov_rad: tuple[float, float]  # x, y; used where there is no focal length
     centre_px: tuple[float, float]  # x, y
-    distortion: tuple[float, float, float, float]  # k1 k2 p1 p2, as OpenCV has them
+    distortion: tuple[float, float, float, float, float]  # DISTORTION_KEYS, as OpenCV has them
 
     def intrinsics(self, size: tuple[int, int]) -> Tensor:  # [1, 3, 3]
         """The pinhole of images of `size`; missing parts are filled in as the schema says."""
@@ -163,8 +164,8 @@ def _lens(where: str, values: Mapping[str, Any]) -> Lens:
     if str(model).upper() not in _PINHOLES or odd:
         named = f"has {odd[0]}" if odd else f"is {str(model)[:40]!r}"
         raise InputError(
-            f"the camera model of {where} {named}, but only pinholes with k1 k2 p1 p2 are "
-            "understood. Undistort the photos first, for example with COLMAP."
+            f"the camera model of {where} {named}, but only pinholes with k1 k2 k3 p1 "
+            "p2 are understood. Undistort the photos first, for example with COLMAP."
         )
 
     def number(key: str, low: float, high: float, default: float = math.nan) -> float:
@@ -186,11 +187,11 @@ def _lens(where: str, values: Mapping[str, Any]) -> Lens:
         raise InputError(f"{where} has neither fl_x nor camera_angle_x. Add the focal length.")
     if any(side == side and side != int(side) for side in (width, height)):
         raise InputError(f"w and h of {where} must be whole, got {width} and {height}.")
-    k1, k2, p1, p2 = (number(key, -1e3, 1e3, 0.0) for key in ("k1", "k2", "p1", "p2"))
+    k1, k2, p1, p2, k3 = (number(key, -1e3, 1e3, 0.0) for key in DISTORTION_KEYS)
     return Lens(
         (int(height), int(width)) if width == width and height == height else None,
         focal,
         fov,
         (number("cx", -1e6, 1e6), number("cy", -1e6, 1e6)),
-        (k1, k2, p1, p2),
+        (k1, k2, p1, p2, k3),
     )
