@@ -14,6 +14,7 @@ READING_ORDER = [  # a room may import itself and what is above it
     "dnr.errors",
     "dnr.shapes",
     "dnr.files",
+    "dnr.array_files",
     "dnr.tensor_files",
     "dnr.device",
     "dnr.progress",
