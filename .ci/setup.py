@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements.txt"
+ALONE = ROOT / "requirements-no-deps.txt"  # packages that declare more than they need
 VENV = ROOT / ".venv"
 STAMP = VENV / "complete"  # written last: holds the fingerprint of what was set up
 LOG = ROOT / ".venv-setup.log"
@@ -72,6 +73,7 @@ def set_up() -> None:
     pip += ["--progress-bar", "off"]  # it would fill the log
     step("torch", [*pip, pinned("torch")])
     step("the other packages", [*pip, "-r", str(REQUIREMENTS)])
+    step("the face detector", [*pip, "--no-deps", "-r", str(ALONE)])
     step("this project", [*pip, "--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     STAMP.write_text(wanted)
     LOG.unlink()
@@ -81,7 +83,7 @@ def set_up() -> None:
 def fingerprint() -> str:
     """Changes with the requirements, the metadata, this script and the place of the project."""
     digest = hashlib.sha256(str(ROOT).encode())  # a virtual environment cannot be moved
-    for path in (REQUIREMENTS, ROOT / "pyproject.toml", Path(__file__)):
+    for path in (REQUIREMENTS, ALONE, ROOT / "pyproject.toml", Path(__file__)):
         digest.update(path.read_bytes())
     return digest.hexdigest()
 

@@ -114,12 +114,18 @@ def _rasterizer() -> Finding:
 
 
 def _optional() -> list[Finding]:
+    from avatars.detectors.face_alignment import face_alignment_trouble
+    from avatars.detectors.mediapipe import VERSION, mediapipe_trouble
     from dnr.training.metrics import lpips_or_none
 
+    faces = mediapipe_trouble() or f"mediapipe {VERSION}, with its models"
+    points = face_alignment_trouble() or "ready, with its weights"
     findings = [
         Finding(name, "installed" if find_spec(name) else "not installed; optional, for CUDA")
         for name in ("nvdiffrast", "pytorch3d")
     ]
+    findings += [Finding("faces", faces)]
+    findings += [Finding("68 points", f"face-alignment, optional: {points}")]
     return [*findings, Finding("lpips", lpips_or_none()[1])]
 
 

@@ -31,10 +31,11 @@ READING_ORDER = [  # a room may import itself and what is above it
     "dnr.synthetic",
     "dnr.training",
     "dnr.demo",
+    "avatars",
     "dnr.doctor",
     "dnr.cli",
-    "avatars",
 ]
+DOORS = {"dnr.doctor", "dnr.cli"}  # of the whole house: they may open both packages
 MAX_LINES = 300
 VAGUE = {"utils", "util", "helpers", "helper", "misc", "common", "base", "manager", "wrapper"}
 PLACE = re.compile(r"(?<![\w.])/(?:work|root|home|Users|opt|tmp|mnt|media|srv)/\w|[A-Z]:\\Users")
@@ -100,7 +101,7 @@ def test_no_module_imports_itself_by_a_detour() -> None:
 
 def test_dnr_knows_nothing_about_heads() -> None:
     for module, path in MODULES.items():
-        if module.startswith("dnr"):
+        if module.startswith("dnr") and module not in DOORS:
             wrong = {name for name in imports(path) if name.startswith("avatars")}
             assert not wrong, f"{module} imports {wrong}"
 

@@ -30,6 +30,7 @@ class Project:
         stand_in.chmod(0o755)
         folder.mkdir()
         (folder / "requirements.txt").write_text("torch==2.13.0\nnumpy==2.4.6\n")
+        (folder / "requirements-no-deps.txt").write_text("mediapipe==0.10.21\n")
         (folder / "pyproject.toml").write_text("")
         self.script = self.load()
         monkeypatch.setattr(self.script, "find_python", lambda: str(stand_in))
@@ -41,7 +42,7 @@ class Project:
         assert spec and spec.loader
         script = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(script)
-        for name in ("ROOT", "REQUIREMENTS", "VENV", "STAMP", "LOG"):
+        for name in ("ROOT", "REQUIREMENTS", "ALONE", "VENV", "STAMP", "LOG"):
             place = self.folder / getattr(script, name).relative_to(ROOT)
             self.monkeypatch.setattr(script, name, place)
         return script
@@ -62,17 +63,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 def test_torch_comes_first_and_a_second_set_up_does_nothing(project: Project) -> None:
     status, calls = project.set_up()
     assert status == 0
-    assert ["venv" in call for call in calls] == [True, False, False, False]
+    assert ["venv" in call for call in calls] == [True, False, False, False, False]
     assert "torch==2.13.0" in calls[1] and "numpy" not in calls[1]
-    assert "-r " in calls[2] and "-e " in calls[3]
+    assert "-r " in calls[2] and "--no-deps" not in calls[2] and "-e " in calls[4]
+    assert "--no-deps -r " in calls[3], "nothing that it declares may replace a pinned package"
     assert project.set_up() == (0, [])
 
 
-@pytest.mark.parametrize("step", ["-m venv", "torch==", "-r ", "-e "])
+@pytest.mark.parametrize("step", ["-m venv", "torch==", "-r ", "--no-deps -r ", "-e "])
 def test_an_interrupted_set_up_starts_again(project: Project, step: str) -> None:
     assert project.set_up(fail_at=step)[0] == 2
     status, calls = project.set_up()
-    assert status == 0 and "venv --clear" in calls[0] and len(calls) == 4
+    assert status == 0 and "venv --clear" in calls[0] and len(calls) == 5
 
 
 def test_changed_requirements_update_the_environment(project: Project) -> None:
@@ -86,7 +88,7 @@ def test_changed_requirements_update_the_environment(project: Project) -> None:
 def test_a_moved_project_is_set_up_again(project: Project, tmp_path: Path) -> None:
     project.set_up()
     project.folder = project.folder.rename(tmp_path / "moved")
-    for name in ("ROOT", "REQUIREMENTS", "VENV", "STAMP", "LOG"):
+    for name in ("ROOT", "REQUIREMENTS", "ALONE", "VENV", "STAMP", "LOG"):
         old = getattr(project.script, name)
         new = project.folder / old.relative_to(tmp_path / "project")
         project.monkeypatch.setattr(project.script, name, new)

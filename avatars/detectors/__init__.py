@@ -1,0 +1,1 @@
+"""Faces found in pictures: several detectors behind one callable (faces.py)."""
