@@ -1,0 +1,44 @@
+"""How far lids and lips are open, measured on geometry: exactly linear in the expression."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from avatars.heads.head import Head, at_rest, landmark_points
+
+PAIRS = {  # mediapipe's numbers: upper, lower
+    "right_eye": ((159, 145), (160, 144), (158, 153)),
+    "left_eye": ((386, 374), (385, 380), (387, 373)),
+    "mouth": ((13, 14), (82, 87), (312, 317)),
+}
+OUTER_CORNERS = (33, 263)
+CLOSES = {"right_eye": "eyeBlinkRight", "left_eye": "eyeBlinkLeft", "mouth": "jawOpen"}
+"""The expression that opens or closes each."""
+
+
+class Opening(NamedTuple):
+    """Of one person: in units of the distance between the outer corners of the eyes."""
+
+    at_rest: Tensor  # []
+    per_expression: Tensor  # [E]
+
+    def of(self, expression: Tensor) -> Tensor:  # [T, E] -> [T]
+        """Distance of upper from lower rim; negative where they cross."""
+        return self.at_rest + expression @ self.per_expression
+
+
+def openings(head: Head, identity: Tensor) -> dict[str, Opening]:  # [I]
+    """The openings of one person, by the names in `PAIRS`."""
+    rest = landmark_points(head, at_rest(head, identity)[None])[0]  # [478, 3]
+    basis = landmark_points(head, head.expression)  # [E, 478, 3]
+    unit = (rest[OUTER_CORNERS[1]] - rest[OUTER_CORNERS[0]]).norm()
+    found = {}
+    for name, pairs in PAIRS.items():
+        upper, lower = torch.tensor(pairs).T
+        start = (rest[upper, 1] - rest[lower, 1]).mean() / unit
+        change = (basis[:, upper, 1] - basis[:, lower, 1]).mean(dim=1) / unit
+        found[name] = Opening(start, change)
+    return found

@@ -1,0 +1,162 @@
+"""The driver's motion becomes that of the avatar's person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from avatars.heads.head import Head, Motion
+from avatars.heads.rotations import rotation_matrices
+from avatars.transfer.limits import (
+    EXPRESSION_MARGIN,
+    GAZE_MARGIN,
+    PLACE_MARGIN,
+    TURN_MARGIN,
+    Limits,
+    relative_turns,
+    soft_clamp,
+)
+from avatars.transfer.neutral import Neutral, neck_joint, neck_places, region_of
+from avatars.transfer.openings import CLOSES, openings
+from avatars.transfer.performance import Performance
+from avatars.transfer.smooth import (
+    EXPRESSION_STEP,
+    GAZE_STEP,
+    PLACE_STEP,
+    TURN_STEP,
+    smoothed,
+)
+
+Region = Literal["mouth", "eyes", "brows", "pose", "gaze"]
+ALL_REGIONS: tuple[Region, ...] = ("mouth", "eyes", "brows", "pose", "gaze")
+
+
+@dataclass(frozen=True)
+class TransferOptions:
+    strength: float = 1.0
+    """How much of the driver's expression; more than 1 exaggerates."""
+    regions: tuple[Region, ...] = ALL_REGIONS
+    """What is driven; the rest stays at rest."""
+    pose: Literal["relative", "absolute"] = "relative"
+    """The driver's turns, added to the avatar's usual pose; or the driver's pose itself."""
+    pose_strength: float = 1.0
+    """How much of the driver's turns and shifts."""
+    retarget_lids: bool = True
+    """Lids are as open as the driver's between shut and wide, whatever the shape of the eyes."""
+    retarget_lips: bool = True
+    """The mouth opens as far as the driver's, beyond each one's own closed mouth."""
+    smooth: bool = True
+    """Take out jitter; blinks stay."""
+    neutral_frame: int | None = None
+    """Frame of the driver that shows rest; by default each channel is read off the whole clip."""
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom the motion is put onto."""
+
+    head: Head
+    identity: Tensor  # [I]
+    rest: Neutral
+    limits: Limits | None  # None: drive as far as the driver goes
+
+
+def transferred(
+    driver: Performance, driver_rest: Neutral, person: Person, options: TransferOptions
+) -> Performance:
+    """The same clip, acted by `person`: identity untouched, expression relative to rest."""
+    head, motion = person.head, driver.motion
+    expression = _expression(driver, driver_rest, person, options)
+    gaze = motion.gaze - driver_rest.gaze
+    gaze = smoothed(gaze, GAZE_STEP) if options.smooth else gaze
+    gaze = person.rest.gaze + (gaze if "gaze" in options.regions else torch.zeros_like(gaze))
+    if person.limits is not None:
+        gaze = soft_clamp(gaze, person.limits.gaze, GAZE_MARGIN)
+    pose, turns = _pose(driver, driver_rest, person, options)
+    # The torso follows by less than the head: the neck takes the rest.
+    neck = _in_head_axes(turns, pose[:, :, :3])
+    moved = Motion(expression, gaze, neck)
+    return Performance(
+        head.name, person.identity, moved, pose, driver.times, driver.fps, driver.found
+    )
+
+
+def _expression(
+    driver: Performance, driver_rest: Neutral, person: Person, options: TransferOptions
+) -> Tensor:  # [T, E]
+    driven = driver.motion.expression
+    driven = smoothed(driven, EXPRESSION_STEP) if options.smooth else driven
+    parts = [region_of(name) in options.regions for name in person.head.expression_names]
+    switch = options.strength * torch.tensor(parts).to(driven)
+    result = person.rest.expression + switch * (driven - driver_rest.expression)
+    result = _limited(result, person.limits)
+    wanted = _wanted_openings(driver, driven, driver_rest, person, options)
+    own = openings(person.head, person.identity)
+    for name, goal in wanted.items():
+        (index,) = person.head.names(CLOSES[name])
+        slope = own[name].per_expression[index]
+        missing = goal - own[name].of(result)
+        result[:, index] = (result[:, index] + missing / slope).clamp(-0.3, 1.3)
+    return _limited(result, person.limits)
+
+
+def _wanted_openings(
+    driver: Performance,
+    driven: Tensor,  # [T, E]
+    driver_rest: Neutral,
+    person: Person,
+    options: TransferOptions,
+) -> dict[str, Tensor]:  # [T] each
+    """How far lids and lips are to be open."""
+    theirs = openings(person.head, driver.identity)
+    wanted = {}
+    if options.retarget_lids and "eyes" in options.regions:
+        for eye, (name, own) in enumerate(zip(list(CLOSES)[:2], person.rest.lids, strict=True)):
+            shut, wide = driver_rest.lids[eye]
+            level = (theirs[name].of(driven) - shut) / (wide - shut).clamp(min=1e-3)
+            level = 1 + options.strength * (level.clamp(-0.1, 1.5) - 1)
+            wanted[name] = own[0] + level * (own[1] - own[0])
+    if options.retarget_lips and "mouth" in options.regions:
+        beyond = theirs["mouth"].of(driven) - driver_rest.lips
+        wanted["mouth"] = person.rest.lips + options.strength * beyond
+    return wanted
+
+
+def _limited(expression: Tensor, ends: Limits | None) -> Tensor:
+    if ends is None:
+        return expression
+    share, constant = EXPRESSION_MARGIN
+    margin = share * (ends.expression[1] - ends.expression[0]) + constant
+    return soft_clamp(expression, ends.expression, margin)
+
+
+def _pose(
+    driver: Performance, driver_rest: Neutral, person: Person, options: TransferOptions
+) -> tuple[Tensor, Tensor]:  # [T, 3, 4], and [T, 3] turns against the person's rest
+    rotations = driver.head_to_camera[:, :, :3]
+    turns = relative_turns(rotations, driver_rest.rotation)
+    moves = neck_places(person.head, driver) - driver_rest.neck
+    if options.smooth:
+        turns, moves = smoothed(turns, TURN_STEP), smoothed(moves, PLACE_STEP)
+    if options.pose == "absolute":
+        rotations = rotation_matrices(turns) @ driver_rest.rotation
+        turns = relative_turns(rotations, person.rest.rotation)
+    strength = options.pose_strength if "pose" in options.regions else 0.0
+    turns, moves = strength * turns, strength * moves
+    # Depth changes a picture by its ratio: people sit nearer or farther from their cameras.
+    moves = torch.cat([moves[:, :2], moves[:, 2:] * person.rest.neck[2] / driver_rest.neck[2]], 1)
+    if person.limits is not None:
+        turns = soft_clamp(turns, person.limits.turn, TURN_MARGIN)
+        moves = soft_clamp(moves, person.limits.place, PLACE_MARGIN)
+    rotations = rotation_matrices(turns) @ person.rest.rotation
+    joint = neck_joint(person.head, person.identity)
+    places = person.rest.neck + moves - rotations @ joint
+    return torch.cat([rotations, places[:, :, None]], dim=2), turns
+
+
+def _in_head_axes(turns: Tensor, rotations: Tensor) -> Tensor:  # [T, 3], [T, 3, 3] -> [T, 3]
+    """Rotation vectors in the axes of the camera, in those of the head."""
+    return (rotations.transpose(1, 2) @ turns[..., None])[..., 0]
