@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avatars.array_files import load_arrays, save_arrays
 from avatars.heads.head import Motion
+from dnr.array_files import load_arrays, save_arrays
 from dnr.errors import InputError
 
 FORMAT_VERSION = 1
