@@ -52,7 +52,8 @@ def measure_layers(network: nn.Module, forward: Callable[[], object], repeats: i
 
     layers = [module for module in network.modules() if isinstance(module, LAYERS)]
     hooks = [layer.register_forward_hook(note) for layer in layers]
-    flops = count_flops(forward)
+    with torch.enable_grad():  # as in training: without, layers may be fused and call no hooks
+        flops = count_flops(forward)
     for hook in hooks:
         hook.remove()
     dtype = torch.bfloat16 if fast_bfloat16(torch.device("cpu")) else torch.float32

@@ -51,21 +51,21 @@ def raster_table(rows: list[Row]) -> str:
 
 
 def sampling_table(rows: list[Row]) -> str:
-    head = ["size", "channels", "levels", "fused", "torch", "byte floor", "largest difference"]
-    keys = "fused_ms_median", "torch_ms_median", "byte_floor_ms", "largest_difference"
+    head = ["size", "channels", "levels", "summed", "fused", "torch", "byte floor", "difference"]
+    keys = "summed_ms_median", "fused_ms_median", "torch_ms_median", "byte_floor_ms", "difference"
     return table(head, [[r["side"], r["channels"], r["levels"], *numbers(r, keys)] for r in rows])
 
 
 def preset_table(rows: list[Row]) -> str:
     """Forward is lookups and renderer; "/ floor" is the renderer over its layers alone."""
     head = ["preset", "size", "forward", "FLOP floor", "byte floor", "renderer", "/ floor", "frame"]
-    head += ["frames/s, 2 threads", "step", "FLOP floor", "byte floor", "GFLOP/s"]
+    head += ["frames/s, 2 cores", "step", "FLOP floor", "byte floor", "GFLOP/s"]
     keys = ["forward_ms_median", "forward_flop_floor_ms", "forward_byte_floor_ms"]
     keys += [
         "renderer_ms_median",
         "renderer_over_floor",
         "frame_ms_median",
-        "frames_per_second_2_threads",
+        "frames_per_second",
     ]
     keys += ["step_ms_median", "step_flop_floor_ms", "step_byte_floor_ms", "gflop_per_second"]
     return table(head, [[r["preset"], r["side"], *numbers(r, keys)] for r in rows])

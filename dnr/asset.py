@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import torch
 from torch import Tensor, nn
@@ -23,6 +23,7 @@ from dnr.renderers.pixel import PixelConfig, PixelRenderer
 from dnr.tensor_files import load_tensors, save_tensors
 from dnr.textures.backdrop import Backdrop
 from dnr.textures.pyramid import COLOURS, NeuralTexture, TextureConfig
+from dnr.textures.summed import SummedTexture
 
 FORMAT_VERSION = 1
 CHUNK = 16384
@@ -47,6 +48,13 @@ class AssetConfig:
             raise ValueError(f"channels must be at least {least}, got {self.texture.channels}")
 
 
+class Shared(NamedTuple):
+    """What frames have in common as long as the asset does not change; from `Asset.shared`."""
+
+    normals: Tensor  # [V, 3]
+    texture: SummedTexture
+
+
 class Asset(nn.Module):
     """Everything that turns a camera into a picture."""
 
@@ -69,29 +77,40 @@ class Asset(nn.Module):
         return self.texture.features.texels.device
 
     @torch.inference_mode()
-    def render(self, camera: Camera) -> Tensor:  # [B, 3, H, W] in [0, 1]
+    def shared(self) -> Shared:
+        """What to make once and hand to `render` when many frames follow."""
+        return Shared(self.mesh.normals(), SummedTexture(self.texture))
+
+    @torch.inference_mode()
+    def render(
+        self, camera: Camera, shared: Shared | None = None
+    ) -> Tensor:  # [B, 3, H, W] in [0, 1]
         """What the views of `camera` see. A moved object is rendered with camera.from_object."""
         camera = camera.to(self.mesh.vertices)
         background = self.backdrop.behind(camera)
+        normals, texture = shared or (None, self.texture)
         if isinstance(self.renderer, ImageRenderer):
             fragments = rasterize(self.mesh.vertices, self.mesh.faces, camera)
-            surface = interpolate(fragments, self.mesh, camera)
+            surface = interpolate(fragments, self.mesh, camera, normals)
             seen = fragments.face_id >= 0
-            features = look_up_image(self.texture, surface, seen)
+            features = look_up_image(texture, surface, seen)
             return self.renderer(features, surface, seen, background).clamp(0, 1)
-        samples = shading_samples(self.mesh, camera, SUPERSAMPLING)
-        return composite(samples, self.shade(samples), background)
+        samples = shading_samples(self.mesh, camera, SUPERSAMPLING, normals=normals)
+        return composite(samples, self.shade(samples, texture), background)
 
-    def shade(self, samples: Samples) -> Tensor:  # [N, 3] in [0, 1]
+    def shade(
+        self, samples: Samples, texture: NeuralTexture | SummedTexture | None = None
+    ) -> Tensor:  # [N, 3] in [0, 1]
         """The colours of surface points, for renderers that work point by point."""
         assert isinstance(self.renderer, PixelRenderer)
-        colours = []
-        for points in zip(*(field.split(CHUNK) for field in samples.surface), strict=True):
-            surface = Surface(*points)
-            colours.append(
-                self.renderer(self.texture.look_up(surface.uv, surface.footprint), surface).colour
-            )
-        return torch.cat(colours).clamp(0, 1) if colours else samples.surface.uv.new_zeros(0, 3)
+        texture = texture or self.texture
+        colours = torch.empty_like(samples.surface.position)
+        for first in range(0, len(colours), CHUNK):
+            chunk = slice(first, first + CHUNK)
+            points = Surface(*(field[chunk] for field in samples.surface))
+            features = texture.look_up(points.uv, points.footprint)
+            torch.clamp(self.renderer(features, points).colour, 0, 1, out=colours[chunk])
+        return colours
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Write mesh, weights and asset.json, the last last: with it the asset is complete."""
@@ -134,7 +153,7 @@ class Asset(nn.Module):
         return self.to(device)
 
 
-def look_up_image(texture: NeuralTexture, surface: Surface, seen: Tensor) -> Tensor:
+def look_up_image(texture: NeuralTexture | SummedTexture, surface: Surface, seen: Tensor) -> Tensor:
     """Features [B, H, W, C] where `seen` [B, H, W], zero elsewhere."""
     features = texture.look_up(surface.uv[seen], surface.footprint[seen])
     image = features.new_zeros(*seen.shape, features.shape[-1])

@@ -73,8 +73,10 @@ def render_frames(asset: Asset, cameras: Camera) -> Iterator[np.ndarray]:  # uin
     if asset.device.type == "cpu":
         at_once = min(max((os.cpu_count() or 1) // torch.get_num_threads(), 1), MOST_AT_ONCE)
 
+    shared = asset.shared()
+
     def frame(index: int) -> np.ndarray:
-        return images_from_tensor(asset.render(cameras[index]))[0]
+        return images_from_tensor(asset.render(cameras[index], shared))[0]
 
     with ThreadPoolExecutor(at_once) as pool, progress(len(cameras), "rendering") as shown:
         for first in range(0, len(cameras), at_once):

@@ -129,3 +129,16 @@ def test_options_that_contradict_each_other_are_refused() -> None:
         PixelConfig(direction="bent", combine="multiply")
     with pytest.raises(ValueError, match="must be reflection or view to multiply, got none"):
         PixelConfig(direction="none", combine="multiply")
+
+
+def test_rendering_takes_a_shorter_way_to_the_same_numbers(generator: torch.Generator) -> None:
+    """Without gradients layers may be fused; both ways multiply in the same precision."""
+    renderer = PixelRenderer(8, PixelConfig(hidden=32))
+    for parameter in renderer.parameters():
+        parameter.data.normal_(std=0.2, generator=generator)
+    x = torch.randn(501, 5 + 16 + 1 + 16, generator=generator)
+    with torch.no_grad():
+        fused = renderer._network(x)
+    plain = renderer._network(x).detach()
+    assert plain.std() > 0.05
+    torch.testing.assert_close(fused, plain, atol=0.02 * float(plain.std()), rtol=0.02)

@@ -27,9 +27,8 @@ def level_share(size, always, footprint):
 
 @numba.njit(cache=True, fastmath=True, nogil=True)  # frames are rendered side by side
 def gather(texels, sizes, always, uv, footprint, out):
-    """Fill out [N, C] with the weighted sum over all levels of bilinear lookups at uv [N, 2]."""
+    """Add the weighted sum over all levels of lookups at uv [N, 2] to out [N, C or more]."""
     channels = texels.shape[1]
-    out[:] = 0
     start = 0
     for size in sizes:
         for point in range(len(uv)):

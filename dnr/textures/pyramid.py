@@ -96,18 +96,24 @@ class Pyramid(nn.Module):
     @torch.no_grad()
     def look_up(self, uv: Tensor, footprint: Tensor) -> Tensor:  # [N, 2], [N, 1] -> [N, C]
         """The same numbers as `sample`, without gradients and faster on the CPU."""
+        features = uv.new_zeros(len(uv), self.texels.shape[1])
+        self.add_to(features, uv, footprint)
+        return features
+
+    @torch.no_grad()
+    def add_to(self, features: Tensor, uv: Tensor, footprint: Tensor) -> None:
+        """Add what is looked up to the first channels of features [N, C or more]."""
         if uv.device.type != "cpu" or uv.dtype != torch.float32:
-            return self.sample(uv, footprint)
-        features = uv.new_empty(len(uv), self.texels.shape[1])
+            features[:, : self.texels.shape[1]] += self.sample(uv, footprint)
+            return
         gather(
             self.texels.detach().numpy(),
-            np.array(self.sizes),
+            np.array(self.sizes, np.int64),
             self.always,
             uv.contiguous().numpy(),
             footprint.contiguous().numpy(),
             features.numpy(),
         )
-        return features
 
 
 class NeuralTexture(nn.Module):
@@ -142,6 +148,5 @@ class NeuralTexture(nn.Module):
     def look_up(self, uv: Tensor, footprint: Tensor) -> Tensor:  # [N, 2], [N, 1] -> [N, C]
         """The same numbers as `sample`, without gradients and faster on the CPU."""
         features = self.features.look_up(uv, footprint)
-        if self.detail.sizes:
-            features[:, :COLOURS] += self.detail.look_up(uv, footprint)
+        self.detail.add_to(features, uv, footprint)
         return features
