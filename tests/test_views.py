@@ -193,3 +193,11 @@ def test_no_photo_that_shows_the_mesh_leaves_no_tiles(
 ) -> None:
     far = replace(small_mesh, vertices=small_mesh.vertices + 1000)
     assert len(lay_out_views(small_photos, far, tmp_path).tiles) == 0
+
+
+def test_memory_is_given_back_and_nothing_is_lost(small_views: Views) -> None:
+    before = [array.copy() for array in (small_views.geometry, small_views.colours)]
+    assert small_views.geometry.any()
+    small_views.give_back()
+    for array, kept in zip((small_views.geometry, small_views.colours), before, strict=True):
+        assert np.array_equal(array, kept)

@@ -33,7 +33,9 @@ def draw_crop(views: Views, side: int, rng: np.random.Generator) -> Crop:
     tall, wide = min(side, height), min(side, width)
     first_row = int(np.clip(row - tall // 2 + rng.integers(-8, 9), 0, height - tall))
     first_column = int(np.clip(column - wide // 2 + rng.integers(-8, 9), 0, width - wide))
-    return read_crop(views, int(number), (first_row, first_column), (tall, wide))
+    crop = read_crop(views, int(number), (first_row, first_column), (tall, wide))
+    views.give_back()  # else all photos end up in memory, beside a network's activations
+    return crop
 
 
 def read_crop(views: Views, view: int, first: tuple[int, int], size: tuple[int, int]) -> Crop:

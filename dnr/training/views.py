@@ -7,6 +7,7 @@ follows from the pixel itself. The mesh is rasterised once per view here and not
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,6 +58,13 @@ class Views:
         pixels, width = self.starts[view + 1] - self.starts[view], self.widths[view]
         return int(pixels // width), int(width)
 
+    def give_back(self) -> None:
+        """Let go of the memory that holds what was read or written; the files keep all of it."""
+        for array in (self.geometry, self.colours):
+            pages = getattr(array, "_mmap", None)
+            if pages is not None and hasattr(mmap, "MADV_DONTNEED"):
+                pages.madvise(mmap.MADV_DONTNEED)
+
 
 def lay_out_views(
     photos: Photos,
@@ -84,7 +92,9 @@ def lay_out_views(
         tiles.append(_tiles(index, clean))
         shown(index + 1)
     widths = np.array([width for _, width in sizes])
-    return Views(geometry, colours, starts, widths, rays, np.concatenate(tiles))
+    views = Views(geometry, colours, starts, widths, rays, np.concatenate(tiles))
+    views.give_back()
+    return views
 
 
 def _room(path: Path, dtype: type[np.generic], shape: tuple[int, int]) -> np.ndarray:
