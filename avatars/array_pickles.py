@@ -10,8 +10,6 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-import zipfile
-import zlib
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -53,31 +51,7 @@ def read_pickle(path: Path, limit_bytes: int = 256 * MEBIBYTE) -> Any:
 
 def read_npy(path: Path, limit_bytes: int = 256 * MEBIBYTE) -> Any:
     """The array in the .npy file `path`, or the one value inside of an array of objects."""
-    return _npy_value(path, read_bytes(path, limit_bytes))
-
-
-def read_npz(path: Path, limit_bytes: int = 1024 * MEBIBYTE) -> dict[str, Any]:
-    """The arrays in the .npz file `path`, by name; what it unpacks to is limited too."""
-    if not path.is_file():
-        raise InputError(f"{path} does not exist; check the path")
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            if sum(member.file_size for member in members) > limit_bytes:
-                raise InputError(
-                    f"{path} unpacks to more than {limit_bytes / MEBIBYTE:g} MiB; is it the right "
-                    "file?"
-                )
-            return {
-                member.filename.removesuffix(".npy"): _npy_value(path, archive.read(member))
-                for member in members
-            }
-    # zipfile says RuntimeError for encrypted members, NotImplementedError for odd versions
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
-        raise InputError(f"{path} is damaged ({error}); restore the file") from error
-
-
-def _npy_value(path: Path, data: bytes) -> Any:
+    data = read_bytes(path, limit_bytes)
     file = io.BytesIO(data)
     try:
         version = np.lib.format.read_magic(file)

@@ -13,7 +13,7 @@ import pytest
 import scipy.sparse
 import torch
 
-from avatars.array_pickles import read_npy, read_npz, read_pickle
+from avatars.array_pickles import read_npy, read_pickle
 from dnr.errors import InputError
 
 
@@ -84,10 +84,6 @@ def test_numpy_files_with_objects_are_read(tmp_path: Path, rng) -> None:
     read = read_npy(tmp_path / "table.npy")
     np.testing.assert_array_equal(read["faces"], table["faces"])
     np.testing.assert_array_equal(read["weights"], table["weights"].numpy())
-    np.savez(tmp_path / "both.npz", plain=np.eye(2), table=np.array(table, object))
-    both = read_npz(tmp_path / "both.npz")
-    np.testing.assert_array_equal(both["plain"], np.eye(2))
-    np.testing.assert_array_equal(both["table"]["faces"], table["faces"])
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from avatars.array_pickles import read_npz, read_pickle
+from avatars.array_pickles import read_pickle
 from avatars.flame.model import EXPRESSIONS, FACES, JOINTS, PARENTS, SHAPES, VERTICES, Flame
+from dnr.array_files import load_arrays, save_arrays
 from dnr.errors import InputError
-from dnr.files import MEBIBYTE, read_bytes, written_whole
+from dnr.files import MEBIBYTE, read_bytes
 
 LIMIT_BYTES = 512 * MEBIBYTE
 _SHAPES = {
@@ -33,12 +34,12 @@ def load_flame(path: Path, cache: Path | None = None) -> Flame:
     With a `cache` folder a pickle is converted once; a file with other content is converted anew.
     """
     if path.suffix == ".npz":
-        return _from_arrays(path, read_npz(path, LIMIT_BYTES))
+        return _from_arrays(path, load_arrays(path, LIMIT_BYTES))
     data = read_bytes(path, LIMIT_BYTES)
     digest = hashlib.sha256(data).hexdigest()
     kept = None if cache is None else cache / f"flame-{digest[:16]}.npz"
     if kept is not None and kept.is_file():
-        arrays = read_npz(kept, LIMIT_BYTES)
+        arrays = load_arrays(kept, LIMIT_BYTES)
         if str(arrays.get("source_sha256")) == digest:
             return _from_arrays(kept, arrays)
     arrays = _pickle_arrays(path)
@@ -64,8 +65,7 @@ def _pickle_arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def _save(path: Path, arrays: dict[str, np.ndarray], digest: str) -> None:
-    with written_whole(path) as beside, beside.open("wb") as file:
-        np.savez(file, **arrays, source_sha256=np.str_(digest), format=np.int64(_FORMAT))  # type: ignore[arg-type]
+    save_arrays(path, arrays | {"source_sha256": np.array(digest), "format": np.array(_FORMAT)})
 
 
 def _from_arrays(path: Path, arrays: dict[str, Any]) -> Flame:

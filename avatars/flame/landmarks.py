@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avatars.array_pickles import read_npy, read_npz, read_pickle
+from avatars.array_pickles import read_npy, read_pickle
 from avatars.flame.model import FACES, FlamePose
 from avatars.heads.rotations import rotation_matrices
+from dnr.array_files import load_arrays
 from dnr.errors import InputError
 
 CONTOUR_ROWS = 79  # one for each degree of yaw: 0 to 39, then -1 to -39
@@ -93,7 +94,7 @@ def load_landmarks(path: Path, dynamic: Path | None = None) -> FlameLandmarks:
 
 def load_mediapipe_points(path: Path) -> tuple[SurfacePoints, Tensor]:
     """The points in mediapipe_landmark_embedding.npz, and their numbers in mediapipe's mesh."""
-    content = read_npz(path)
+    content = load_arrays(path)
     points = _points(path, content, "lmk_face_idx", "lmk_b_coords")
     number = np.asarray(content.get("landmark_indices", ()))
     if number.shape != points.face.shape or number.dtype.kind not in "iu":

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from avatars.array_pickles import read_npz, read_pickle
+from avatars.array_pickles import read_pickle
 from avatars.flame.model import VERTICES
+from dnr.array_files import load_arrays
 from dnr.errors import InputError
 from dnr.files import MEBIBYTE
 from dnr.geometry.mesh_files import load_mesh
@@ -55,7 +56,7 @@ def load_masks(path: Path) -> dict[str, Tensor]:  # [V] bool each
 
 def load_texture(path: Path, components: int = 50) -> FlameTexture:
     """The first components of FLAME_texture.npz or of the albedo space converted from the BFM."""
-    content = read_npz(path, TEXTURE_LIMIT_BYTES)
+    content = load_arrays(path, TEXTURE_LIMIT_BYTES)
     if {"mean", "tex_dir"} <= content.keys():
         mean, basis, scale = content["mean"], content["tex_dir"], 255
     elif {"MU", "PC"} <= content.keys():
