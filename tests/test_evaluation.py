@@ -90,12 +90,17 @@ def test_a_gain_is_forgiven_on_the_other_half_only(small_asset: Asset, staged: P
     pixels = np.load(staged.paths[1])
     pixels[..., :3] = np.rint(pixels[..., :3] * np.array([0.5, 0.7, 0.9]))
     np.save(staged.paths[1], pixels)
-    figures = list(score(small_asset, staged))[1].figures
-    assert figures["psnr"] < 25
+    ones = torch.ones(2, 3)
+    figures = list(score(small_asset, staged, ones))[1].figures
+    assert figures["psnr"] < 25 and figures["psnr_neighbours"] == pytest.approx(figures["psnr"])
     assert figures["psnr_half"] > 45
+    told = torch.tensor([[1, 1, 1], [0.5, 0.7, 0.9]])
+    told = list(score(small_asset, staged, told))[1]
+    assert told.figures["psnr_neighbours"] > 45 and told.figures["psnr"] < 25
+    assert np.abs(told.render.astype(int) - told.truth).mean() < 1
     pixels[:, 32:, :3] = 255 - pixels[:, 32:, :3]
     np.save(staged.paths[1], pixels)
-    assert list(score(small_asset, staged))[1].figures["psnr_half"] < 25
+    assert list(score(small_asset, staged, ones))[1].figures["psnr_half"] < 25
 
 
 def test_summaries_are_means_over_views() -> None:
@@ -107,9 +112,11 @@ def test_summaries_are_means_over_views() -> None:
 
 def test_every_number_is_defined(small_asset: Asset, small_photos: Photos) -> None:
     numbers = summary(list(score(small_asset, small_photos.of("test"))))
-    assert set(numbers) - {"lpips"} == {"psnr", "ssim", "psnr_half", "num_views"}
-    meanings = definition(numbers)
-    assert set(meanings) == {*numbers, "pixels"}
+    assert set(numbers) - {"lpips"} == {"psnr", "ssim", "num_views"}
+    exposed = summary(list(score(small_asset, small_photos.of("test"), torch.ones(9, 3))))
+    assert set(exposed) - set(numbers) == {"psnr_half", "psnr_neighbours"}
+    meanings = definition([*exposed, "pixels"])
+    assert set(meanings) == {*exposed, "pixels"}
     assert "mask" in meanings["pixels"]
 
 

@@ -15,7 +15,7 @@ from dnr.synthetic.captures import write_capture
 from dnr.synthetic.config import SceneConfig
 from dnr.textures.pyramid import TextureConfig
 from dnr.training.evaluation import score, summary
-from dnr.training.exposure import Exposure, fitted_gain, photo_gains
+from dnr.training.exposure import Exposure, exposures_of, fitted_gain, photo_gains
 from dnr.training.presets import recipe
 from dnr.training.state import TrainingState, new_state
 from dnr.training.steps import step
@@ -60,6 +60,15 @@ def test_the_fitted_gain_is_the_least_squares_one(rng: np.random.Generator) -> N
         assert float(found[channel]) == pytest.approx(float(expected[0]))
     black = fitted_gain(torch.zeros(3, 2, 2), torch.ones(3, 2, 2), torch.ones(2, 2))
     assert torch.isfinite(black).all()
+
+
+def test_held_out_photos_take_the_mean_of_those_beside_them() -> None:
+    names = ["e", "c", "a", "b", "d"]  # by name: a (test) b c (test) d e (test)
+    splits = ["test", "test", "test", "train", "train"]
+    gains = torch.tensor([[1.0, 2.0, 4.0], [4.0, 2.0, 1.0]])  # of b and d
+    found = exposures_of(names, splits, gains)  # type: ignore
+    expected = [gains[1], torch.tensor([2.0, 2.0, 2.0]), gains[0], gains[0], gains[1]]
+    torch.testing.assert_close(found, torch.stack(expected))
 
 
 def log_gains(folder: Path) -> np.ndarray:  # [V, 3]
@@ -119,7 +128,9 @@ def test_drifting_photos_need_their_gains(drifting: Path, tmp_path: Path) -> Non
     """
     plain, photos = trained(drifting, tmp_path / "plain", exposure=False)
     coded, _ = trained(drifting, tmp_path / "coded", exposure=True)
-    scores = [summary(list(score(s.asset, photos.of("test")))) for s in (plain, coded)]
+    test = photos.of("test")
+    anything = torch.ones(len(test), 3)
+    scores = [summary(list(score(s.asset, test, anything))) for s in (plain, coded)]
     truth = log_gains(drifting)
     assert coded.exposure is not None
     found = coded.exposure.log_gain.detach().numpy()

@@ -28,7 +28,9 @@ from dnr.training.views import Views
 
 def test_a_run_folder_holds_what_is_promised(finished_run: Path) -> None:
     metrics = json.loads((finished_run / "metrics.json").read_text())
-    assert set(metrics) == {"test", "train", "definition"}
+    assert set(metrics) == {"test", "averaged_texture", "train", "definition"}
+    assert set(metrics["averaged_texture"]) == set(metrics["test"])
+    assert metrics["averaged_texture"]["psnr"] < metrics["test"]["psnr"]
     assert set(metrics["test"]) >= {"psnr", "ssim", "num_views"}
     assert metrics["test"]["num_views"] == 2 and metrics["test"]["psnr"] > 22
     assert set(metrics["train"]) == {"steps", "seconds", "device", "steps_per_second"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,8 +26,13 @@ from dnr.training.metrics import DEFINITION, lpips_or_none, psnr, ssim
 MEASURED = {
     "pixels": "all pixels of a photo count; those that undistortion left without data do not. "
     "Behind a mask the photo shows the asset's own backdrop",
+    "psnr_neighbours": "as psnr, after each render was given the exposure of its photo as far as "
+    "that is known without looking at it: the geometric mean of the learned gains of the training "
+    "photos before and after it by name (a training photo has its own)",
     "psnr_half": "as psnr, on the right half of each view after a gain per channel was fitted on "
     "the left half (the exposure of a photo that training has not seen is unknown)",
+    "averaged_texture": "the same scores of the photos' mean colour on the same mesh, exposure "
+    "corrected where it is learned: what training has to beat",
 }
 
 
@@ -36,17 +41,24 @@ class Scored(NamedTuple):
 
     name: str
     truth: np.ndarray  # uint8 [H, W, 3]
-    render: np.ndarray  # uint8 [H, W, 3]
+    render: np.ndarray  # uint8 [H, W, 3], at the photo's exposure where that is known
     figures: dict[str, float]
 
 
-def score(asset: Asset, photos: Photos) -> Iterator[Scored]:
+def score(
+    asset: Asset,
+    photos: Photos,
+    exposures: Tensor | None = None,  # [N, 3] of the photos, where training learns exposure
+) -> Iterator[Scored]:
     """Render every photo's view and compare."""
     lpips, _ = lpips_or_none()
     for index, camera in enumerate(photos.cameras):
         render = asset.render(camera).cpu()
         truth, valid = photo_over_backdrop(photos, index, asset)
         figures = _figures(render, truth, valid)
+        if exposures is not None:
+            figures |= _exposed_figures(render, truth, valid, exposures[index])
+            render = render * exposures[index][:, None, None]
         if lpips is not None:
             figures["lpips"] = float(lpips(render * valid[:, None], truth * valid[:, None]))
         images = images_from_tensor(torch.cat([truth, render]))
@@ -62,10 +74,10 @@ def summary(scored: list[Scored]) -> dict[str, float]:
     return means | {"num_views": len(scored)}
 
 
-def definition(numbers: dict[str, Any]) -> dict[str, str]:
-    """What each of `numbers` means."""
+def definition(names: Iterable[str]) -> dict[str, str]:
+    """What each of the numbers means."""
     meanings = DEFINITION | MEASURED
-    return {name: meanings[name] for name in (*numbers, "pixels") if name in meanings}
+    return {name: meanings[name] for name in names if name in meanings}
 
 
 def evaluate_asset(run: Path, asset: Asset, data: Path | None, split: Split) -> dict[str, Any]:
@@ -73,7 +85,7 @@ def evaluate_asset(run: Path, asset: Asset, data: Path | None, split: Split) -> 
     scored = compare(run, asset, data, split)
     numbers = summary(scored)
     per_view = {item.name: item.figures for item in scored}
-    return {split: numbers, "views": per_view, "definition": definition(numbers)}
+    return {split: numbers, "views": per_view, "definition": definition([*numbers, "pixels"])}
 
 
 def compare(
@@ -92,9 +104,10 @@ def compare(
         raise InputError(f"{source} has no {split} views; choose another --split")
     with tempfile.TemporaryDirectory() as folder:
         photos = prepare_photos(capture, Path(folder), size)
+        exposures = _exposures(run, photos.names)
         scored = []
         with progress(len(photos), "comparing views") as shown:
-            for item in score(asset, photos):
+            for item in score(asset, photos, exposures):
                 scored.append(item)
                 shown.update(len(scored), psnr=item.figures["psnr"])
     return scored
@@ -108,17 +121,44 @@ def _trained_on(run: Path) -> tuple[Path, int | None]:
     raise InputError(f"{run / 'asset.json'} does not say what was trained on; train again")
 
 
+def _exposures(run: Path, names: list[str]) -> Tensor | None:  # [N, 3]
+    """What the run knows of the exposure of the photos with these names; None if it is nothing."""
+    path = run / "asset.json"
+    rows = read_json(path).get("exposures")
+    if rows is None or not all(name in rows for name in names):
+        return None
+    try:
+        gains = torch.tensor([[float(gain) for gain in rows[name]] for name in names])
+        usable = gains.shape == (len(names), 3) and bool((gains > 0).all() and (gains < 1e3).all())
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the exposures in {path} are damaged; train again") from error
+    if not usable:
+        raise InputError(f"the exposures in {path} are damaged; train again")
+    return gains
+
+
 def _figures(render: Tensor, truth: Tensor, valid: Tensor) -> dict[str, float]:
-    """All numbers of one view. Pixels without data are shown equal, so that no window sees them."""
-    half = truth.shape[-1] // 2
+    """Numbers of one view. Pixels without data are shown equal, so that no window sees them."""
     shown = torch.where(valid[:, None] > 0, render, truth)
-    figures = {"psnr": float(psnr(render, truth, valid)), "ssim": float(ssim(shown, truth))}
+    return {"psnr": _decibels(render, truth, valid), "ssim": float(ssim(shown, truth))}
+
+
+def _exposed_figures(
+    render: Tensor, truth: Tensor, valid: Tensor, gain: Tensor
+) -> dict[str, float]:
+    """The two ways to score a photo whose own exposure nobody has told."""
+    figures = {"psnr_neighbours": _decibels(render * gain[:, None, None], truth, valid)}
+    half = truth.shape[-1] // 2
     if half:
         gain = fitted_gain(render[0, :, :, :half], truth[0, :, :, :half], valid[0, :, :half])
         right = (slice(None), slice(None), slice(None), slice(half, None))
         adjusted = render[right] * gain[:, None, None]
-        figures["psnr_half"] = float(psnr(adjusted, truth[right], valid[..., half:]))
-    return {name: min(value, 99.0) for name, value in figures.items()}  # equal images: not infinite
+        figures["psnr_half"] = _decibels(adjusted, truth[right], valid[..., half:])
+    return figures
+
+
+def _decibels(render: Tensor, truth: Tensor, valid: Tensor) -> float:
+    return min(float(psnr(render, truth, valid)), 99.0)  # equal images: not infinite
 
 
 def photo_over_backdrop(photos: Photos, index: int, asset: Asset) -> tuple[Tensor, Tensor]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dnr.geometry.camera_files import Split
 from dnr.textures.projection import SeenPixels, mean_colours
 from dnr.training.pixels import clean_pixels
 from dnr.training.views import Views
@@ -26,8 +27,11 @@ class Exposure(nn.Module):
 
     def forward(self, colour: Tensor, view: Tensor) -> Tensor:  # [N, 3], [N] -> [N, 3]
         """Colours as photo `view` would have recorded them; gains have a mean of one over all."""
-        centred = self.log_gain - self.log_gain.mean(dim=0)
-        return colour * centred[view].exp()
+        return colour * self.gains()[view]
+
+    def gains(self) -> Tensor:  # [V, 3]
+        """All of them, with a geometric mean of one."""
+        return (self.log_gain - self.log_gain.mean(dim=0)).exp()
 
     @torch.no_grad()
     def start(self, gains: Tensor) -> None:  # [V, 3]
@@ -65,6 +69,21 @@ def seen_pixels(views: Views, view: int, gain: Tensor) -> SeenPixels:  # gain [3
     facing = (batch.surface.normal * batch.surface.view).sum(dim=-1).clamp(min=0.05)
     colour = batch.colour / gain
     return SeenPixels(batch.surface.uv.numpy(), colour.numpy(), facing.numpy())
+
+
+def exposures_of(names: list[str], splits: list[Split], gains: Tensor) -> Tensor:  # [N, 3]
+    """A gain for every photo, given those of the training photos: their own, and for held-out ones
+    the geometric mean of the training photos just before and after, by name."""
+    order = sorted(range(len(names)), key=names.__getitem__)
+    numbers = iter(range(len(gains)))
+    own = [next(numbers) if split == "train" else None for split in splits]
+    rows = []
+    for index in range(len(names)):
+        place = order.index(index)
+        before = [own[i] for i in order[: place + 1] if own[i] is not None][-1:]
+        after = [own[i] for i in order[place:] if own[i] is not None][:1]
+        rows.append(gains[before + after].log().mean(dim=0).exp())
+    return torch.stack(rows)
 
 
 def fitted_gain(render: Tensor, photo: Tensor, weight: Tensor) -> Tensor:  # [3]

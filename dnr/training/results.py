@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional
 
 from dnr import __version__
@@ -21,7 +22,9 @@ from dnr.files import read_json, write_json
 from dnr.geometry.paths import orbit
 from dnr.images import images_from_tensor
 from dnr.progress import progress
+from dnr.training.baseline import averaged_texture
 from dnr.training.evaluation import Scored, definition, score, summary
+from dnr.training.exposure import exposures_of
 from dnr.training.metrics import lpips_or_none
 from dnr.training.options import TrainOptions
 from dnr.training.report import Report, View, write_report
@@ -45,11 +48,13 @@ def write_results(
     """Score on held-out views, and write metrics, report and asset, the asset last."""
     asset, out = state.asset, options.out
     held_out = photos.of("test")
-    scored: list[Scored] = []
-    with progress(len(held_out), "scoring held-out views") as shown:
-        for item in score(asset, held_out):
-            scored.append(item)
-            shown.update(len(scored))
+    exposures, gains = None, None
+    if state.exposure is not None:
+        gains = state.exposure.gains().detach().cpu()
+        exposures = exposures_of(photos.names, photos.splits, gains)
+    scored = _scored(asset, held_out, _of_test(exposures, photos), "scoring held-out views")
+    ordinary = averaged_texture(asset, views, gains)
+    before = _scored(ordinary, held_out, _of_test(exposures, photos), "scoring an average")
     numbers = summary(scored)
     per_second = state.step / state.seconds if state.seconds else 0.0
     training = {
@@ -58,7 +63,8 @@ def write_results(
         "device": str(asset.device),
         "steps_per_second": round(per_second, 2),
     }
-    metrics = {"test": numbers, "train": training, "definition": definition(numbers | training)}
+    metrics = {"test": numbers, "averaged_texture": summary(before), "train": training}
+    metrics["definition"] = definition([*numbers, *training, "averaged_texture", "pixels"])
     write_json(out / "metrics.json", metrics)
     if options.turntable:
         turn = orbit(one_size(list(photos.cameras)), asset.mesh, ORBIT_FRAMES)
@@ -87,16 +93,36 @@ def write_results(
     )
     about = {"training": config | {"source": str(options.source.resolve()), "metrics": metrics}}
     about["cameras"] = _cameras(photos)
+    if exposures is not None:
+        about["exposures"] = dict(zip(photos.names, exposures.tolist(), strict=True))
     about["provenance"] = {"program": f"dnr {__version__}", "command": command_line()}
     asset.save(out, about)
     say_where(out)
 
 
+def _scored(asset: Asset, photos: Photos, exposures: Tensor | None, what: str) -> list[Scored]:
+    scored: list[Scored] = []
+    with progress(len(photos), what) as shown:
+        for item in score(asset, photos, exposures):
+            scored.append(item)
+            shown.update(len(scored))
+    return scored
+
+
+def _of_test(exposures: Tensor | None, photos: Photos) -> Tensor | None:  # [N, 3] -> [T, 3]
+    held_out = [split == "test" for split in photos.splits]
+    return None if exposures is None else exposures[torch.tensor(held_out)]
+
+
 def say_where(run: Path) -> None:
     """Print the scores of a finished run, and where to find what."""
-    numbers = read_json(run / "metrics.json").get("test", {})
-    figures = "".join(f"  {name} {numbers[name]:.4g}" for name in numbers if name != "num_views")
-    print(f"{numbers.get('num_views', 0)} held-out views:{figures}")
+    metrics = read_json(run / "metrics.json")
+    count = metrics.get("test", {}).get("num_views", 0)
+    words = {"test": f"{count} held-out views", "averaged_texture": "averaged texture"}
+    for part in words:
+        numbers = metrics.get(part, {})
+        figures = [f"  {name} {numbers[name]:.4g}" for name in numbers if name != "num_views"]
+        print(f"{words[part]}:{''.join(figures)}")
     print(f"asset:  {run}\nreport: {run / 'report' / 'index.html'}")
     if (run / TURNTABLE).is_file():
         print(f"video:  {run / TURNTABLE}")

@@ -23,7 +23,7 @@ from dnr.images import images_from_tensor, write_png
 from dnr.progress import progress
 from dnr.renderers.image import ImageConfig
 from dnr.training.evaluation import photo_over_backdrop
-from dnr.training.exposure import photo_gains
+from dnr.training.exposure import exposures_of, photo_gains
 from dnr.training.metrics import psnr
 from dnr.training.options import TrainOptions
 from dnr.training.presets import Recipe, recipe
@@ -86,7 +86,7 @@ def train(options: TrainOptions) -> None:
             claim(options.out)
             save()  # a full disk shows now instead of in an hour
         with asked_to_stop() as stop:
-            _optimise(state, views, photos.of("test"), options, stop, save)
+            _optimise(state, views, photos, options, stop, save)
             save()
         write_results(state, views, photos, options, notes)
 
@@ -162,7 +162,7 @@ def _identity(options: TrainOptions, chosen: Recipe, photos: Photos, mesh: Mesh)
 def _optimise(
     state: TrainingState,
     views: Views,
-    held_out: Photos,
+    photos: Photos,
     options: TrainOptions,
     stop: Callable[[], bool],
     save: Callable[[], None],
@@ -178,7 +178,7 @@ def _optimise(
             if stop():
                 return
             if state.step >= look_at or not state.history:
-                _look(state, held_out, options.out, loss)
+                _look(state, photos, options.out, loss)
                 look_at = max(int(state.step * LOOK_EVERY), state.step + 100)
             loss = step(state, views, options.seed)
             state.seconds = time.monotonic() - began
@@ -192,7 +192,7 @@ def _optimise(
             if time.monotonic() - last_save > CHECKPOINT_EVERY_S:
                 save()
                 last_save = time.monotonic()
-        _look(state, held_out, options.out, loss)
+        _look(state, photos, options.out, loss)
 
 
 def _affordable(
@@ -209,14 +209,19 @@ def _affordable(
     return total if most is None else min(total, most)
 
 
-def _look(state: TrainingState, held_out: Photos, out: Path, loss: float) -> None:
+def _look(state: TrainingState, photos: Photos, out: Path, loss: float) -> None:
     """Render one held-out view: a preview on disk, and a row of the history."""
+    held_out = photos.of("test")
     row = {"step": state.step, "seconds": state.seconds}
     if state.step:
         row["loss"] = loss
     if len(held_out):
         index = len(held_out) // 2
         render = state.asset.render(held_out.cameras[index]).cpu()
+        if state.exposure is not None:
+            gains = state.exposure.gains().detach().cpu()
+            exposures = exposures_of(photos.names, photos.splits, gains)
+            render = render * exposures[photos.names.index(held_out.names[index])][:, None, None]
         photo, valid = photo_over_backdrop(held_out, index, state.asset)
         row["psnr"] = min(float(psnr(render, photo, valid)), 99.0)
         pair = images_from_tensor(torch.cat([photo, render]))
