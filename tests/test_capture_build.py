@@ -8,7 +8,7 @@ import pytest
 
 from dnr.capture.build import CaptureOptions, build_capture, captured, quality_table
 from dnr.capture.folder import load_capture, load_capture_mesh
-from dnr.capture.proxy import STEREO_PIXELS, stereo_height
+from dnr.capture.stereo import STEREO_PIXELS, stereo_height
 from dnr.cli import MakeCapture, capture
 from dnr.errors import InputError
 from dnr.geometry.camera_files import write_frames

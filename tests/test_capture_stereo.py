@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from dnr.capture.agreement import votes
+from dnr.capture.blank_areas import spanned_depth
 from dnr.capture.depth_maps import completed, confirmed_depth
 from dnr.capture.neighbours import find_neighbourhoods
 from dnr.capture.patch_cost import SAMPLES, SIDE, STEP, read_window, source_cost
 from dnr.capture.patch_match import Planes, match_planes
-from dnr.capture.sparse_points import triangulate_features
+from dnr.capture.sparse_points import SparsePoints, triangulate_features
 from dnr.capture.stereo_views import StereoView, halved
 from dnr.errors import InputError
 from dnr.geometry.cameras import look_at
@@ -22,6 +24,11 @@ def pattern(points: np.ndarray) -> np.ndarray:
     x, y = points[..., 0], points[..., 1]
     value = np.sin(7 * x + 2 * np.sin(3 * y)) + np.sin(9 * y + 3 * np.sin(2.3 * x + 1))
     return (0.5 + 0.2 * value + 0.1 * np.sin(17 * (x - 0.7 * y))).clip(0, 1)
+
+
+def nothing(like: np.ndarray) -> np.ndarray:
+    """A depth map that knows nothing."""
+    return np.zeros_like(like)
 
 
 def plane_view(position: tuple[float, float, float]) -> StereoView:
@@ -84,7 +91,7 @@ def test_a_window_that_leaves_the_photo_costs_most(rng) -> None:
     for start in ((4.0, 14.5, 1.0), (18.5, 27.0, 1.0), (18.5, 14.5, -1.0)):
         lines = [(x, y, z) for x, y, z in np.stack([start, *step[:2]]).astype(np.float32)]
         cost = source_cost(values, weights, mean, variance, flat, 30, 41, *lines)
-        assert cost == 2
+        assert cost == 1
 
 
 def test_planes_find_the_depth_and_the_tilt_of_a_textured_plane(views, planes) -> None:
@@ -132,29 +139,71 @@ def test_completion_keeps_what_is_known_and_continues_it() -> None:
     depth = truth.copy()
     depth[12:20, 30:41] = 0
     depth[:, :5] = 0
-    found = completed(depth, np.full(truth.shape, 100, np.float32))
+    found = completed(depth, nothing(depth), np.full(truth.shape, 100, np.float32))
     np.testing.assert_array_equal(found.depth[depth > 0], truth[depth > 0])
-    np.testing.assert_array_equal(found.reliable, depth > 0)
+    np.testing.assert_array_equal(found.trust == 1, depth > 0)
     error = np.abs(found.depth / truth - 1)
     assert error[:, 5:].max() < 0.015, "between its rims"
     assert error[:, :5].max() < 0.08, "beyond the rim nothing is known of the slope"
-    near = completed(depth, np.full(truth.shape, 3.9, np.float32))
+    near = completed(depth, nothing(depth), np.full(truth.shape, 3.9, np.float32))
     assert near.depth[depth == 0].max() <= np.float32(3.9)
 
 
 def test_gaps_between_near_and_far_continue_the_far_side() -> None:
     depth = np.full((32, 48), 4, np.float32)
     depth[:, :20], depth[:, 20:28] = 1, 0
-    found = completed(depth, np.full(depth.shape, 100, np.float32)).depth
+    found = completed(depth, nothing(depth), np.full(depth.shape, 100, np.float32)).depth
     assert np.median(found[:, 20:28]) > 2.5
     assert np.median(found[:, 24:28]) > 3.5
 
 
+def test_blank_areas_on_a_plane_are_spanned_exactly_and_steps_are_not(views) -> None:
+    truth = true_depth(views[0]).astype(np.float32)
+    depth = truth.copy()
+    depth[15:40, 20:50] = 0
+    found = spanned_depth(depth)
+    np.testing.assert_allclose(found[15:40, 20:50], truth[15:40, 20:50], rtol=1e-4)
+    assert not found[depth > 0].any()
+    depth[:, :30] /= 2
+    across = spanned_depth(depth)[15:40, 20:50] / truth[15:40, 20:50]
+    assert ((across == 0) | (abs(across - 0.5) < 0.01) | (abs(across - 1) < 0.01)).all()
+    assert (across == 0).any(), "no surface from near to far"
+    assert not spanned_depth(nothing(depth)).any()
+
+
+def test_views_vote_for_the_same_surface_and_against_what_hides_it(views) -> None:
+    truths = [true_depth(view).astype(np.float32) for view in views]
+    own = truths[0].copy()
+    own[20:30, 30:40] *= 0.8  # in front of what the others saw
+    own[40:50, 30:40] *= 1.2  # behind it: hidden from them
+    own[5:9, 5:9] = 0
+    said = votes(0, views, own, truths, [1, 2, 3, 4])
+    assert (said.through[21:29, 31:39] == 4).all() and not said.agreeing[21:29, 31:39].any()
+    assert not said.through[41:49, 31:39].any() and not said.agreeing[41:49, 31:39].any()
+    assert np.median(said.agreeing[30:40, 30:40]) == 4
+    assert not said.agreeing[5:9, 5:9].any() and not said.through[5:9, 5:9].any()
+
+
+def test_sources_leave_no_part_of_a_photo_out() -> None:
+    """Beside many views of the left half, the only one that shows the right half is taken."""
+    middle = plane_view((0, 0, 0))
+    crowd = [plane_view((-1.2 - 0.2 * k, 0.1 * k, 0.5)) for k in range(12)]
+    alone = plane_view((1.4, 0, 0.5))
+    views = [middle, *crowd, alone]
+    rng = np.random.default_rng(0)
+    points = np.stack([rng.uniform(-1.5, 1.5, 2000), rng.uniform(-1, 1, 2000)], axis=1)
+    depth = (OFFSET - points @ NORMAL[:2]) / NORMAL[2]
+    crowded = np.concatenate([points, depth[:, None]], axis=1)
+    crowded = crowded[(points[:, 0] < 0.2) | (np.arange(2000) % 20 == 0)]
+    found = SparsePoints(crowded, np.full((len(crowded), 2), -1))
+    assert 13 in find_neighbourhoods(views, found)[0].sources[:3]
+
+
 def test_completion_of_nothing_is_the_far_end() -> None:
     far = np.full((7, 9), 5.0, np.float32)
-    found = completed(np.zeros((7, 9), np.float32), far)
+    found = completed(nothing(far), nothing(far), far)
     np.testing.assert_array_equal(found.depth, far)
-    assert not found.reliable.any()
+    assert found.trust.max() < 0.1
 
 
 def test_halved_views_show_the_same_points(views, rng) -> None:

@@ -36,7 +36,7 @@ def sphere_view(camera: Camera) -> tuple[StereoView, DepthMap]:
     root = b**2 - a * c
     hit = root > 0
     depth = np.where(hit, (-b - np.sqrt(np.maximum(root, 0))) / a, 1).astype(np.float32)
-    return view._replace(usable=hit, outside=~hit), DepthMap(depth, hit)
+    return view._replace(usable=hit, outside=~hit), DepthMap(depth, hit.astype(np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,26 @@ def test_a_stray_point_does_not_blow_up_the_volume(rng) -> None:
     points = np.concatenate([rng.normal(size=(5000, 3)), [[1e9, 0, 0]]])
     box = box_around(points)
     assert np.prod(box.shape) < 20e6 and box.voxel < 0.1
+
+
+def test_cameras_stand_in_free_space_whatever_guesses_say() -> None:
+    """One view guesses a surface right where the other camera stands."""
+    first, measured = sphere_view(cameras()[0])
+    other = first._replace(
+        world_to_camera=np.array([[-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, -1, 6.0], [0, 0, 0, 1]])
+        @ first.world_to_camera,
+        usable=np.ones(SIZE, bool),
+        outside=np.zeros(SIZE, bool),
+    )
+    guess = DepthMap(np.full(SIZE, 6, np.float32), np.full(SIZE, 0.2, np.float32))
+    corner = np.minimum(first.centre, other.centre) - 0.5
+    shape = np.ceil((np.maximum(first.centre, other.centre) + 0.5 - corner) / 0.1).astype(int)
+    box = Box(corner, 0.1, (int(shape[0]), int(shape[1]), int(shape[2])))
+    found = fuse(box, [first, other], [measured, guess])
+    place = tuple(np.rint((first.centre - box.low) / box.voxel).astype(int))
+    assert filled(found)[place] > 0
+    alone = fuse(box, [other], [guess])
+    assert filled(alone)[place] <= 0.3, "the guess alone puts a surface there"
 
 
 def test_rays_end_inside_the_box(fused) -> None:

@@ -1,7 +1,8 @@
 """`dnr capture`: a video, photos or another program's cameras become a whole capture folder.
 
 Each stage leaves a file that is written whole, and a stage whose file is there is not repeated:
-images/, transforms.json, mesh.obj, report/. What was found on the way stands in capture.json.
+images/, transforms.json, cache/depths.npz, masks/ (if asked for), mesh.obj with report/. What was
+found on the way stands in capture.json. Everything is in the frame and scale of the cameras given.
 """
 
 from __future__ import annotations
@@ -9,26 +10,31 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dnr.capture.albums import SUFFIXES as PHOTO_SUFFIXES
 from dnr.capture.albums import collect_photos, photos_in
-from dnr.capture.folder import Capture, load_views
+from dnr.capture.folder import Capture, View, load_views
 from dnr.capture.imports import import_cameras, known_project
-from dnr.capture.photos import prepare_photos
+from dnr.capture.object_masks import write_object_masks
+from dnr.capture.photos import Photos, prepare_photos
 from dnr.capture.pictures import draw_overview
+from dnr.capture.poisson import poisson_proxy
 from dnr.capture.posed_photos import write_transforms
 from dnr.capture.poses import register
-from dnr.capture.proxy import find_depths, stereo_height, surface_from
+from dnr.capture.proxy import ProxySource, fused_proxy
 from dnr.capture.quality import measure
+from dnr.capture.stereo import Depths, find_depths, load_depths, save_depths, stereo_height
 from dnr.capture.video_frames import extract_frames
 from dnr.errors import InputError
 from dnr.files import read_json, write_json
 from dnr.geometry.mesh_files import SUFFIXES, save_mesh
+from dnr.geometry.meshes import Mesh
 from dnr.progress import progress
 
 FRAMES = 60
 """Taken out of a video, unless the user asks for another number."""
+SOURCES: dict[str, ProxySource] = {"fused": fused_proxy, "poisson": poisson_proxy}
 
 
 @dataclass(frozen=True)
@@ -39,15 +45,26 @@ class CaptureOptions:
     """Frames taken out of a video; the sharpest, spread over its motion."""
     yes: bool = False
     """Go on when only a part of the photos could be placed, or the camera hardly moved."""
+    object: bool = False
+    """Keep only the thing in the middle: with the photos' masks or, without any, with new ones."""
+    surface: Literal["fused", "poisson"] = "fused"
+    """How depths become a surface; what cannot be fused falls back to poisson."""
 
 
-def captured(source: Path, out: Path, has_mesh: bool, yes: bool) -> tuple[Path, list[str]]:
+def captured(
+    source: Path, out: Path, has_mesh: bool, yes: bool, isolate: bool = False
+) -> tuple[Path, list[str]]:
     """A capture folder that can be trained on, and notes: `source` itself, or made from it.
 
     What is made stands beside the run folder `out`, so that further runs find it there.
     """
     posed = (source / "transforms.json").is_file()
     if posed and (has_mesh or any((source / f"mesh{suffix}").is_file() for suffix in SUFFIXES)):
+        if isolate:
+            raise InputError(
+                f"--object is for captures that have no mesh yet, but {source} has one; leave it "
+                "out, or move the mesh away."
+            )
         return source, []
     if source.is_dir() and not posed and not photos_in(source) and not known_project(source):
         raise InputError(
@@ -56,7 +73,7 @@ def captured(source: Path, out: Path, has_mesh: bool, yes: bool) -> tuple[Path, 
         )
     beside = out.with_name(f"{out.name}-capture")
     try:
-        return beside, build_capture(source, beside, CaptureOptions(yes=yes))
+        return beside, build_capture(source, beside, CaptureOptions(yes=yes, object=isolate))
     except InputError as error:
         if not posed:
             raise
@@ -65,8 +82,13 @@ def captured(source: Path, out: Path, has_mesh: bool, yes: bool) -> tuple[Path, 
         ) from error
 
 
-def build_capture(source: Path, out: Path, options: CaptureOptions) -> list[str]:
-    """Make, or finish, the capture folder `out`; returns what the user should know."""
+def build_capture(
+    source: Path, out: Path, options: CaptureOptions, proxy_source: ProxySource | None = None
+) -> list[str]:
+    """Make, or finish, the capture folder `out`; returns what the user should know.
+
+    The mesh comes from `proxy_source`, or from what `options.surface` names.
+    """
     if options.frames < 8:
         raise InputError(f"--frames must be at least 8, got {options.frames}")
     record = _claim(source, out, options)
@@ -78,7 +100,7 @@ def build_capture(source: Path, out: Path, options: CaptureOptions) -> list[str]
             _find_poses(out, options, record)
         write_json(out / "capture.json", record)
     if not (out / "mesh.obj").is_file():
-        _reconstruct(out, record)
+        _reconstruct(out, options, record, proxy_source or SOURCES[options.surface])
         write_json(out / "capture.json", record)
     return record["notes"]
 
@@ -87,10 +109,10 @@ def _claim(source: Path, out: Path, options: CaptureOptions) -> dict[str, Any]:
     """The record of the work so far; a new one in an empty folder."""
     if not source.exists():
         raise InputError(f"there is no {source}. Name a video, a folder of photos or a project.")
-    about = {"source": str(source.resolve()), "frames": options.frames}
+    about = {"source": str(source.resolve()), "frames": options.frames, "object": options.object}
     if (out / "capture.json").is_file():
         record = read_json(out / "capture.json")
-        if {key: record.get(key) for key in about} != about:
+        if {key: record.get(key, False) for key in about} != about:
             raise InputError(f"{out} holds another capture; remove it or choose another folder.")
         return record
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -150,19 +172,46 @@ def _find_poses(out: Path, options: CaptureOptions, record: dict[str, Any]) -> N
     write_transforms(out / "transforms.json", found.poses)
 
 
-def _reconstruct(out: Path, record: dict[str, Any]) -> None:
-    """The proxy into mesh.obj, pictures of it into report/."""
-    views, notes = load_views(out)
-    scratch = out / "cache"
-    height = stereo_height([view.camera.size for view in views])
-    photos = prepare_photos(Capture(out, views, out / "mesh.obj", notes), scratch, height)
-    train = photos.of("train")
-    depths = find_depths(train)
-    mesh = surface_from(depths, train)
+def _reconstruct(
+    out: Path, options: CaptureOptions, record: dict[str, Any], source: ProxySource
+) -> None:
+    """Depths into cache/, masks into masks/, the proxy into mesh.obj, pictures into report/."""
+    photos, views = _prepared(out)
+    stored = out / "cache" / "depths.npz"
+    if not stored.is_file():
+        save_depths(stored, find_depths(photos.of("train")))
+    depths = load_depths(stored, photos.of("train"))
+    if options.object and all(view.mask_path is None for view in views):
+        everything = _surface(photos.of("train"), depths, record, source)
+        shown = write_object_masks(out, everything, photos, views)
+        record["notes"].append(f"the object was cut out of {shown} of {len(views)} photos")
+        photos, views = _prepared(out)
+        depths = load_depths(stored, photos.of("train"))
+    mesh = _surface(photos.of("train"), depths, record, source)
     record["proxy"] = measure(mesh, depths, photos)
     draw_overview(out / "report", mesh, depths, photos)
     save_mesh(out / "mesh.obj", mesh)
-    shutil.rmtree(scratch)
+    shutil.rmtree(out / "cache")
+
+
+def _prepared(out: Path) -> tuple[Photos, list[View]]:
+    """The photos of the capture as stereo wants them, and their places in it."""
+    views, notes = load_views(out)
+    height = stereo_height([view.camera.size for view in views])
+    capture = Capture(out, views, out / "mesh.obj", notes)
+    return prepare_photos(capture, out / "cache", height), views
+
+
+def _surface(photos: Photos, depths: Depths, record: dict[str, Any], source: ProxySource) -> Mesh:
+    """The proxy; where fusing fails, Poisson's, with a note."""
+    try:
+        return source(photos, depths)
+    except InputError as error:
+        if source is not fused_proxy:
+            raise
+        mesh = poisson_proxy(photos, depths)
+        record["notes"].append(f"a Poisson surface was made instead of a fused one: {error}")
+        return mesh
 
 
 def quality_table(out: Path) -> list[tuple[str, str, str]]:

@@ -19,13 +19,20 @@ LEAST_AGREEING = 2
 LEAST_PATCH = 5e-4  # of a picture: smaller patches with a depth of their own agree by chance
 FAVOUR_FAR = 4.0  # power of depth
 MOST_STEP = 0.02  # relative, between neighbours on one surface
+SPANNED_TRUST = 0.2  # in depths between measured ones, where other views' agree with them
+GUESS_TRUST = 0.02
 
 
 class DepthMap(NamedTuple):
     """Depth along the camera's z axis, and how much to believe it."""
 
     depth: np.ndarray  # float32 [H, W], above 0 everywhere
-    reliable: np.ndarray  # bool [H, W]: measured and confirmed; elsewhere it is a guess
+    trust: np.ndarray  # float32 [H, W]: 1 where it was measured and confirmed, less elsewhere
+
+    def nearest(self) -> float:
+        """The least measured depth, but for outliers; 0 if nothing was measured."""
+        measured = self.trust == 1
+        return float(np.percentile(self.depth[measured], 1)) if measured.any() else 0.0
 
 
 def confirmed_depth(
@@ -124,13 +131,17 @@ def _drop_small_patches(depth, least):
 
 
 def completed(
-    depth: np.ndarray,  # float32 [H, W], 0 where unknown
+    measured: np.ndarray,  # float32 [H, W], 0 where unknown
+    spanned: np.ndarray,  # float32 [H, W], of what was not measured; 0 where unknown
     farthest: np.ndarray,  # float32 [H, W]: no guess goes beyond this
 ) -> DepthMap:
     """The map with all gaps closed smoothly, in inverse depth, from their surroundings."""
+    depth = np.where(measured > 0, measured, spanned)
     known = depth > 0
+    trust = np.where(measured > 0, 1, np.where(known, SPANNED_TRUST, GUESS_TRUST))
+    trust = trust.astype(np.float32)
     if not known.any():
-        return DepthMap(farthest.copy(), known)
+        return DepthMap(farthest.copy(), trust)
     inverse = np.where(known, 1 / np.where(known, depth, 1), 0).astype(np.float32)
     near, far = np.percentile(depth[known], [1, 99])
     # Gaps beside a near thing are mostly what it hides from other photos: far depths count more.
@@ -152,4 +163,4 @@ def completed(
         filled = weight * value + (1 - weight) * guess
     guess = np.clip(1 / np.maximum(filled, 1e-9), 0.95 * near, 1.15 * far)
     guess = np.minimum(guess, farthest)
-    return DepthMap(np.where(known, depth, guess).astype(np.float32), known)
+    return DepthMap(np.where(known, depth, guess).astype(np.float32), trust)

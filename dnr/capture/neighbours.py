@@ -13,6 +13,9 @@ from dnr.errors import InputError
 SOURCES = 6
 CHECKS = 10  # views that may confirm a depth
 BEST_ANGLE_DEG, ANGLE_SIGMA_DEG = 10.0, 6.0
+ANY_ANGLE = 0.05  # the worth of a source at any other angle, against 1 at the best
+LEAST_WORTH = 0.003  # of what a source could be worth at most
+CELLS = 8  # along each side of a photo: each cell counts alike, however many points it has
 LEAST_APART_DEG = 2.0  # between a chosen source and the next one, seen from the scene
 LEAST_POINTS = 30  # in a view, to trust its own range of depths
 
@@ -54,32 +57,51 @@ def _percentiles(view: StereoView, positions: np.ndarray) -> np.ndarray:  # [1, 
 
 
 def _sources(views: list[StereoView], index: int, points: SparsePoints) -> list[int]:
-    """The views that see the same points from about the best angle, none twice from one place."""
-    own = points.of(index)
-    own = own if len(own) >= LEAST_POINTS else _seen(views[index], points.positions)
-    own = own[:: max(len(own) // 500, 1)]
+    """The views that show each part of the photo from about the best angle, none twice from one
+    place. The first ones are chosen so that together they leave no part out."""
+    own = _seen(views[index], points.positions)
+    own = own[:: max(len(own) // 1000, 1)]
     if not len(own):
         return []
-    rays = _directions(own, views[index].centre)
-    scores = np.zeros(len(views))
-    for other, view in enumerate(views):
-        if other == index:
-            continue
-        away = _directions(own, view.centre)
-        angle = np.degrees(np.arccos(np.clip((rays * away).sum(axis=1), -1, 1)))
-        weight = np.exp(-0.5 * ((angle - BEST_ANGLE_DEG) / ANGLE_SIGMA_DEG) ** 2)
-        scores[other] = (weight * view.shows(view.project(own))).sum()
+    share = _shares(views[index], own)
+    worth = np.array([_angle_worth(views[index], view, own) for view in views])
+    worth[index] = 0
     middle = np.median(own, axis=0)
+    covered = np.zeros(len(own))
     chosen: list[int] = []
     spare: list[int] = []
-    for other in np.argsort(-scores, kind="stable").tolist():
-        if scores[other] <= 0.01 * len(own) or len(chosen) == CHECKS:
+    left = set(range(len(views))) - {index}
+    while left and len(chosen) < CHECKS:
+        gain = worth @ (share / (1 + covered) ** 2)
+        best = max(left, key=lambda other: (gain[other], -other))
+        if gain[best] < LEAST_WORTH:
             break
+        left.remove(best)
         directions = _directions(np.array([views[c].centre for c in [index, *chosen]]), middle)
-        away = _directions(views[other].centre[None], middle)[0]
+        away = _directions(views[best].centre[None], middle)[0]
         angle = np.degrees(np.arccos(np.clip(directions @ away, -1, 1)))
-        (chosen if angle.min() > LEAST_APART_DEG else spare).append(other)
+        if angle.min() > LEAST_APART_DEG:
+            chosen.append(best)
+            covered += worth[best]
+        else:
+            spare.append(best)
     return (chosen + spare)[:CHECKS]
+
+
+def _shares(view: StereoView, points: np.ndarray) -> np.ndarray:  # [N], they sum to at most one
+    """How much of the photo each point stands for: points crowd on what has texture."""
+    height, width = view.grey.shape
+    place = np.minimum(view.project(points)[:, :2] * CELLS / (width, height), CELLS - 1).astype(int)
+    cell = place[:, 1] * CELLS + place[:, 0]
+    return 1 / (np.bincount(cell)[cell] * CELLS**2)
+
+
+def _angle_worth(view: StereoView, other: StereoView, points: np.ndarray) -> np.ndarray:  # [N]
+    """What `other` adds to knowing the depth of each point, from 0 (out of its sight) to 1."""
+    cosine = (_directions(points, view.centre) * _directions(points, other.centre)).sum(axis=1)
+    angle = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
+    bell = np.exp(-0.5 * ((angle - BEST_ANGLE_DEG) / ANGLE_SIGMA_DEG) ** 2)
+    return np.maximum(bell, ANY_ANGLE) * other.shows(other.project(points))
 
 
 def _directions(points: np.ndarray, centre: np.ndarray) -> np.ndarray:  # [N, 3] unit

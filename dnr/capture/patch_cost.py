@@ -15,7 +15,8 @@ Place = tuple[np.floating, np.floating, np.floating]  # homogeneous
 SIDE, STEP = 6, 2
 RADIUS = (SIDE - 1) * STEP // 2  # samples at -5, -3 ... 5 pixels
 SAMPLES = SIDE * SIDE
-WORST = np.float32(2.0)  # of 1 - correlation; also for planes that leave the photo
+WORST = np.float32(1.0)  # of 1 - correlation; also where the photo does not show the plane,
+# which proves nothing: a background that only two photos see must not lose to chance matches.
 _NO_TEXTURE = np.float32(1e-4)  # variance (1 % contrast) that is added: flat patches prove nothing
 _COLOUR_SIGMA, _PLACE_SIGMA = 0.1, 5.0  # of the bilateral weights: grey levels, pixels
 
@@ -78,7 +79,7 @@ def source_cost(
     across: Place,  # change per column
     down: Place,  # change per row
 ) -> np.floating:
-    """One minus the weighted normalised cross-correlation, in [0, 2]."""
+    """One minus the weighted normalised cross-correlation, in [0, 1]: less than none is none."""
     reach = np.float32(RADIUS)
     half = np.float32(0.5)
     right, bottom = np.float32(width) - np.float32(1.001), np.float32(height) - np.float32(1.001)
@@ -111,4 +112,4 @@ def source_cost(
         square += weighted * value
         product += values[index] * value
     spread = (variance + _NO_TEXTURE) * (max(square - there * there, np.float32(0)) + _NO_TEXTURE)
-    return np.float32(1) - (product - mean * there) / np.sqrt(spread)
+    return min(WORST - (product - mean * there) / np.sqrt(spread), WORST)

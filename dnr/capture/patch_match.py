@@ -25,7 +25,7 @@ class Planes(NamedTuple):
     """A plane behind every pixel, and how badly it explains the other photos."""
 
     inverse: np.ndarray  # float32 [H, W, 3]: inverse depth, its change per column and per row
-    cost: np.ndarray  # float32 [H, W] in [0, 2]: mean over the sources that agree best
+    cost: np.ndarray  # float32 [H, W] in [0, 1]: mean over the sources that agree best
 
 
 def match_planes(
@@ -170,7 +170,7 @@ def _sweep(
         w, wx, wy = inverse[row, column, 0], inverse[row, column, 1], inverse[row, column, 2]
         for attempt in range(6):
             if attempt == 0:  # its own plane, where it comes from elsewhere
-                if best < WORST * np.float32(1.5):
+                if best <= WORST:
                     continue
                 tw, tx, ty = w, wx, wy
             elif attempt == 1:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from dnr.capture.photos import Photos
-from dnr.capture.proxy import Depths
+from dnr.capture.stereo import Depths
 from dnr.geometry.meshes import Mesh
 from dnr.images import write_png
 from dnr.raster.rasterize import rasterize

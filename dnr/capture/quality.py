@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from dnr.capture.photos import Photos
-from dnr.capture.proxy import Depths
+from dnr.capture.stereo import Depths
 from dnr.geometry.meshes import Mesh
 from dnr.raster.rasterize import rasterize
 

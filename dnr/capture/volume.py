@@ -14,7 +14,8 @@ VOXELS_ALONG_DIAGONAL = 430
 MOST_VOXELS = 40_000_000  # 8 bytes each: two grids
 TRUNCATION = 4.0  # voxels, to both sides of a surface
 FREE_WEIGHT = 0.3  # of the space before a surface
-GUESS_WEIGHT = 0.02  # of depths that no other photo confirmed
+CLEAR = 0.5  # of the nearest depth that a photo measured: nothing stands in front of that
+CLEAR_VOXELS = (2, 12)  # around a camera, at least and at most
 PADDING = 0.12  # of the box, on each side
 
 kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "arcp"})
@@ -67,20 +68,37 @@ class Distances(NamedTuple):
 def fuse(box: Box, views: list[StereoView], maps: list[DepthMap]) -> Distances:
     """The weighted mean of all depth maps (Curless and Levoy, 1996)."""
     values, weights = np.zeros(box.shape, np.float32), np.zeros(box.shape, np.float32)
+    low = box.low.astype(np.float32)
     for view, found in zip(views, maps, strict=True):
-        trust = np.where(found.reliable, 1, GUESS_WEIGHT) * (view.usable | view.outside)
+        trust = found.trust * (view.usable | view.outside)
         # Where a mask says that the object is not, the ray is free all along.
         depth = np.where(view.outside, np.inf, found.depth).astype(np.float32)
         trust = np.where(view.outside, 1, trust).astype(np.float32)
         matrix = (view.intrinsics @ view.world_to_camera[:3]).astype(np.float32)
-        low = box.low.astype(np.float32)
-        _add_view(values, weights, low, np.float32(box.voxel), matrix, depth, trust)
+        clear = CLEAR * found.nearest()
+        _add_view(
+            values, weights, low, np.float32(box.voxel), matrix, depth, trust, np.float32(clear)
+        )
+        _clear_camera(values, weights, box, view.centre, clear)
     np.divide(values, weights, out=values, where=weights > 0)
     return Distances(values, weights)
 
 
+def _clear_camera(
+    values: np.ndarray, weights: np.ndarray, box: Box, centre: np.ndarray, radius: float
+) -> None:
+    """Free the cube around a camera, which no photo shows: it stands in front of everything."""
+    middle = np.rint((centre - box.low) / box.voxel)
+    reach = np.clip(radius / box.voxel, *CLEAR_VOXELS).round()
+    low = np.clip(middle - reach, 0, box.shape).astype(int)
+    high = np.clip(middle + reach + 1, 0, box.shape).astype(int)
+    here = tuple(slice(*ends) for ends in zip(low, high, strict=True))
+    values[here] += 1
+    weights[here] += 1
+
+
 @kernel
-def _add_view(values, weights, low, voxel, matrix, depth, trust):
+def _add_view(values, weights, low, voxel, matrix, depth, trust, clear):
     height, width = depth.shape
     along = np.float32(1) / (np.float32(TRUNCATION) * voxel)
     step_u, step_v, step_w = voxel * matrix[0, 2], voxel * matrix[1, 2], voxel * matrix[2, 2]
@@ -104,7 +122,7 @@ def _add_view(values, weights, low, voxel, matrix, depth, trust):
                 before = (depth[r, c] - z) * along
                 if before < -1:
                     continue
-                weight = trust[r, c]
+                weight = np.float32(1) if z < clear else trust[r, c]
                 if before > 1:
                     before = np.float32(1)
                     weight *= np.float32(FREE_WEIGHT)
