@@ -65,7 +65,7 @@ def recipe(preset: PresetName) -> Recipe:
             return Recipe(AssetConfig(texture, PixelConfig()), steps=8000, refine_geometry=True)
         case "realtime":
             light = TextureConfig(size=256, channels=8)
-            return Recipe(AssetConfig(light, PixelConfig(hidden=32, lamps=12)), steps=6000)
+            return Recipe(AssetConfig(light, PixelConfig(hidden=32)), steps=6000)
         case "unet":
             config = AssetConfig(TextureConfig(), ImageConfig("residual"))
             return Recipe(config, steps=4000, network_rate=2e-3, colour_weight=0.5)
