@@ -41,15 +41,18 @@ class Finding(NamedTuple):
     is_problem: bool = False  # the default path, CPU training and rendering, does not work
 
 
-def examine(folder: Path) -> list[Finding]:
-    """Everything worth knowing, for work whose results go to `folder`."""
+def examine(folder: Path, models: Path | None = None) -> list[Finding]:
+    """Everything worth knowing, for work whose results go to `folder`.
+
+    `models` is where the user's licensed files are, if not in their usual place.
+    """
     findings = [
         Finding("dnr", dnr.__version__),
         Finding("Python", f"{platform.python_version()} on {platform.platform()}"),
         *_packages(),
     ]
     if not any(finding.is_problem for finding in findings):  # the rest cannot be asked without them
-        findings += [*_processors(), _rasterizer(), *_optional()]
+        findings += [*_processors(), _rasterizer(), *_optional(), *_models(models)]
     return [*findings, *_disk(folder)]
 
 
@@ -127,6 +130,12 @@ def _optional() -> list[Finding]:
     findings += [Finding("faces", faces)]
     findings += [Finding("68 points", f"face-alignment, optional: {points}")]
     return [*findings, Finding("lpips", lpips_or_none()[1])]
+
+
+def _models(folder: Path | None) -> list[Finding]:
+    from avatars.model_report import report_models
+
+    return [Finding(subject, text) for subject, text in report_models(folder)]
 
 
 def _disk(folder: Path) -> list[Finding]:

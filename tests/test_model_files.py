@@ -1,0 +1,53 @@
+"""Users' licensed files: where they are looked for, and what is said about them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flame_files import flame_arrays, write_flame
+
+from avatars.model_files import FLAME, ROME_WEIGHTS, find_file, models_folder, need_file
+from avatars.model_report import report_models
+from dnr.errors import InputError
+
+
+def test_the_folder_is_the_given_one_or_the_variable_or_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DNR_MODELS", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr("sys.platform", "linux")
+    assert models_folder() == tmp_path / "cache" / "dnr" / "models"
+    monkeypatch.setenv("DNR_MODELS", str(tmp_path / "mine"))
+    assert models_folder() == tmp_path / "mine"
+    assert models_folder(tmp_path) == tmp_path
+    with pytest.raises(InputError, match="not a folder"):
+        models_folder(tmp_path / "nowhere")
+
+
+def test_files_are_found_in_any_arrangement(tmp_path: Path) -> None:
+    deep = tmp_path / "rome" / "DECA" / "data"
+    deep.mkdir(parents=True)
+    (deep / "generic_model.pkl").touch()
+    assert find_file(FLAME, tmp_path) == deep / "generic_model.pkl"
+    (tmp_path / "generic_model.pkl").touch()
+    assert find_file(FLAME, tmp_path) == tmp_path / "generic_model.pkl"
+    with pytest.raises(InputError) as refusal:
+        need_file(ROME_WEIGHTS, tmp_path)
+    for word in ("rome.pth", "github.com/SamsungLabs/rome", "Samsung licence", "--models"):
+        assert word in str(refusal.value)
+
+
+def test_the_report_says_what_would_run_and_what_is_missing(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    empty = report_models(tmp_path)
+    assert empty[-1][0] == "portraits" and "built-in" in empty[-1][1]
+    assert ("DECA", "would not run; it lacks") in empty
+    text = " ".join(text for _, text in empty)
+    assert "deca_model.tar" in text and "rome.pth" in text and "Samsung licence" in text
+    write_flame(tmp_path / "flame2023.pkl", flame_arrays(rng))
+    (tmp_path / "deca_model.tar").write_bytes(b"half of it")
+    lines = [text for _, text in report_models(tmp_path)]
+    assert any("flame2023.pkl, sha256" in text for text in lines)
+    assert any("deca_model.tar" in text and "damaged" in text for text in lines)
