@@ -62,7 +62,7 @@ def base_mesh() -> tuple[dict[str, Quads], np.ndarray]:
         keys = ("face_vertex_indices", "face_texture_coordinate_indices")
         parts[ours] = Quads(*(np.asarray(group[key]) for key in keys))
     assert uvs is not None
-    return parts, uvs.numpy()
+    return parts, np.asarray(uvs)
 
 
 def mirror_map() -> np.ndarray:  # [B]

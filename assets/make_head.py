@@ -78,22 +78,29 @@ def make_head() -> Head:
 def cut_bust(mean: np.ndarray, parts: dict[str, source.Quads], uvs: np.ndarray) -> Bust:
     """Head, neck and shoulders with everything inside, as triangles."""
     corners, uv_corners, part = [], [], []
+    mirror_map = source.mirror_map()
     for name, quads in parts.items():
         points = mean[quads.corners]
         kept = ((points[..., 1] > CHEST) & (np.abs(points[..., 0]) < ARMS)).all(axis=1)
-        for a, b, c in ((0, 1, 2), (0, 2, 3)):
-            corners.append(quads.corners[kept][:, [a, b, c]])
-            uv_corners.append(quads.uv_corners[kept][:, [a, b, c]])
+        for order in triangles(quads.corners[kept], mirror_map):
+            corners.append(np.take_along_axis(quads.corners[kept], order, axis=1))
+            uv_corners.append(np.take_along_axis(quads.uv_corners[kept], order, axis=1))
             part += [name] * int(kept.sum())
     all_faces, all_uv_faces = np.concatenate(corners), np.concatenate(uv_corners)
     rows, faces = np.unique(all_faces, return_inverse=True)
     uv_rows, uv_faces = np.unique(all_uv_faces, return_inverse=True)
     faces, uv_faces = faces.reshape(-1, 3), uv_faces.reshape(-1, 3)
     chart = head_layout.name_charts(mean[rows], faces, uv_faces, np.array(part))
-    mirror = np.searchsorted(rows, source.mirror_map()[rows])
-    if not np.array_equal(rows[mirror], source.mirror_map()[rows]):
+    mirror = np.searchsorted(rows, mirror_map[rows])
+    if not np.array_equal(rows[mirror], mirror_map[rows]):
         raise ValueError("the bust must be cut symmetrically")
     return Bust(rows, faces, uvs[uv_rows], uv_faces, chart, mirror)
+
+
+def triangles(quads: np.ndarray, mirror: np.ndarray) -> list[np.ndarray]:  # two [Q, 3]
+    """Corners of both halves of each quad, cut so that left and right are cut alike."""
+    first = np.minimum(quads, mirror[quads]).argmin(axis=1)[:, None]
+    return [(first + np.array([0, step, step + 1])) % 4 for step in (1, 2)]
 
 
 def used(bust: Bust, faces: np.ndarray) -> np.ndarray:  # [F] -> [V] bool
