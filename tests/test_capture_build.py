@@ -1,17 +1,21 @@
 """From photos or a video to a capture folder, in stages that can be resumed."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from dnr.capture import build
 from dnr.capture.build import CaptureOptions, build_capture, captured, quality_table
 from dnr.capture.folder import load_capture, load_capture_mesh
+from dnr.capture.posed_photos import LENS_KEYS, Pose
+from dnr.capture.poses import Registration
 from dnr.capture.stereo import STEREO_PIXELS, stereo_height
 from dnr.cli import MakeCapture, capture
 from dnr.errors import InputError
-from dnr.geometry.camera_files import write_frames
+from dnr.geometry.camera_files import DISTORTION_KEYS, read_frames, write_frames
 from dnr.geometry.cameras import Camera
 from dnr.images import png_bytes
 from dnr.raster.rasterize import rasterize
@@ -103,6 +107,31 @@ def test_the_command_finishes_a_capture_and_prints_its_table(
     assert "13 cameras imported" in printed and f"capture: {built}" in printed
     for row in ("worst photo covered", "depth confirmed", "depth of mesh and photos"):
         assert f"\n{row} " in printed
+
+
+def test_cameras_that_were_refused_are_not_sought_again(
+    posed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """--yes after a refusal takes what was found."""
+    photos, sought = tmp_path / "photos", []
+    shutil.copytree(posed / "images", photos)
+
+    def found(folder: Path, names: list[str], *_: object) -> Registration:
+        sought.append(names)
+        lens = {key: 50.0 for key in LENS_KEYS} | {key: 0.0 for key in DISTORTION_KEYS}
+        poses = [Pose(name, np.eye(4), lens | {"w": SIZE[1], "h": SIZE[0]}) for name in names[:4]]
+        lost = {name: "its details do not fit the others" for name in names[4:]}
+        return Registration(poses, lost, 0.5, np.zeros((0, 3)), 9.0, [4])
+
+    monkeypatch.setattr(build, "register", found)
+    monkeypatch.setattr(build, "_reconstruct", lambda *_: None)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"only 4 of 13 .*--yes"):
+            build_capture(photos, tmp_path / "out", CaptureOptions())
+        assert not (tmp_path / "out" / "transforms.json").exists()
+    notes = build_capture(photos, tmp_path / "out", CaptureOptions(yes=True))
+    assert len(sought) == 1 and "only 4 of 13" in notes[0]
+    assert len(read_frames(tmp_path / "out" / "transforms.json")) == 4
 
 
 def test_stereo_works_on_equally_many_pixels_of_every_shape() -> None:

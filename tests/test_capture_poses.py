@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dnr.capture.posed_photos import write_transforms
-from dnr.capture.poses import Registration, register
+from dnr.capture.poses import TOO_FEW_DETAILS, Registration, register
 from dnr.errors import InputError
 from dnr.geometry.camera_files import read_frames
 from dnr.images import png_bytes
@@ -31,7 +31,7 @@ def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarra
 
 
 @pytest.mark.slow
-def test_cameras_of_a_room_are_found(tmp_path: Path) -> None:
+def test_cameras_of_a_room_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     angle = np.linspace(0.2, 1.8, 14)
     around = np.stack([np.cos(angle), np.sin(angle), 0.3 + 0.2 * np.sin(2 * angle)], axis=1)
     cameras = aim(TARGET + 1.7 * around, np.asarray(TARGET), FOV_DEG, SIZE)
@@ -40,10 +40,12 @@ def test_cameras_of_a_room_are_found(tmp_path: Path) -> None:
     for index, name in enumerate(names):
         pixels = np.rint(render_view(scene, cameras[index]).image * 255).astype(np.uint8)
         (tmp_path / name).write_bytes(png_bytes(pixels))
-    counts = []
-    found = register(tmp_path, names, focal_px=300.0, shown=counts.append)
+    found = register(tmp_path, names, tmp_path / "scratch", focal_px=300.0)
     assert [pose.name for pose in found.poses] == names and found.problem() is None
-    assert counts[-1] == len(names) and not found.left_out
+    assert found.pieces == [14] and not found.left_out
+    told = capsys.readouterr().err
+    for line in ("finding details  14/14", "comparing photos  91/91", "placing photos  14/14"):
+        assert line in told
     assert found.error_px < 0.7 and found.angle_deg > 5
     lens = found.poses[0].lens
     assert lens["fl_x"] == pytest.approx(float(cameras.intrinsics[0, 0, 0]), rel=0.01)
@@ -67,15 +69,25 @@ def test_photos_of_nothing_end_in_advice(tmp_path: Path) -> None:
     names = [f"{index}.png" for index in range(9)]
     for name in names:
         (tmp_path / name).write_bytes(png_bytes(np.full((60, 80, 3), 128, np.uint8)))
-    with pytest.raises(InputError, match="Film again"):
-        register(tmp_path, names)
+    with pytest.raises(InputError, match=r"9 of 9 have too few details.*Film again"):
+        register(tmp_path, names, tmp_path / "scratch")
 
 
 def test_too_few_placed_photos_or_too_little_parallax_is_a_problem() -> None:
     def registration(placed: int, left_out: int, angle_deg: float) -> Registration:
-        lost = {f"{index}.png": "blurred" for index in range(left_out)}
-        return Registration([None] * placed, lost, 0.5, np.zeros((0, 3)), angle_deg, 1)  # type: ignore
+        lost = {f"{index}.png": TOO_FEW_DETAILS for index in range(left_out)}
+        pieces = [placed, 3] if left_out > 3 else [placed]
+        return Registration([None] * placed, lost, 0.5, np.zeros((0, 3)), angle_deg, pieces)  # type: ignore
 
     assert registration(10, 9, 8.0).problem() is None
-    assert "only 9 of 20" in str(registration(9, 11, 8.0).problem())
+    assert "only 9 of 20 photos could be placed (11 have" in str(registration(9, 11, 8.0).problem())
     assert "hardly moved" in str(registration(20, 0, 1.0).problem())
+
+
+def test_notes_name_what_is_left_out_and_scenes_that_do_not_fit_together() -> None:
+    lost = {f"{index}.png": "its details do not fit the others" for index in range(8)}
+    found = Registration([None] * 12, lost, 0.5, np.zeros((0, 3)), 9.0, [12, 8])  # type: ignore
+    notes = found.notes()
+    assert notes[0] == "12 of 20 photos placed, mean error 0.50 px"
+    assert "2 pieces that do not fit together (12 and 8 photos)" in notes[1]
+    assert notes[2].startswith("0.png is left out") and "3 more" in notes[-1] and len(notes) == 8

@@ -141,35 +141,29 @@ def _gather(source: Path, out: Path, options: CaptureOptions, record: dict[str, 
 
 
 def _find_poses(out: Path, options: CaptureOptions, record: dict[str, Any]) -> None:
-    """Cameras into transforms.json, if they can be trusted."""
-    names = [path.name for path in photos_in(out / "images")]
-    with progress(len(names), "finding cameras") as shown:
-        found = register(
-            out / "images",
-            names,
-            record.get("focal_px"),
-            record.get("single_lens", True),
-            shown.update,
-        )
-    record["poses"] = {
-        "registered": len(found.poses),
-        "photos": len(names),
-        "reprojection_error_px": round(found.error_px, 3),
-        "median_angle_deg": round(found.angle_deg, 2),
-        "pieces": found.num_models,
-        "left_out": found.left_out,
-    }
-    write_json(out / "capture.json", record)
-    problem = found.problem()
+    """Cameras into transforms.json, if they can be trusted; what was found is kept in any case."""
+    found_file = out / "cameras.json"
+    if not found_file.is_file():
+        names = [path.name for path in photos_in(out / "images")]
+        lens = record.get("focal_px"), record.get("single_lens", True)
+        found = register(out / "images", names, out / "cache", *lens)
+        record["poses"] = {
+            "registered": len(found.poses),
+            "photos": len(names),
+            "reprojection_error_px": round(found.error_px, 3),
+            "median_angle_deg": round(found.angle_deg, 2),
+            "pieces": found.pieces,
+            "left_out": found.left_out,
+            "problem": found.problem(),
+            "notes": found.notes(),
+        }
+        write_json(out / "capture.json", record)
+        write_transforms(found_file, found.poses)
+    problem = record["poses"]["problem"]
     if problem and not options.yes:
         raise InputError(f"{problem} Or use what there is with --yes.")
-    record["notes"] += [problem] if problem else []
-    record["notes"].append(
-        f"{len(found.poses)} of {len(names)} photos placed, mean error {found.error_px:.2f} px"
-    )
-    for name, reason in list(found.left_out.items())[:5]:
-        record["notes"].append(f"{name} is left out: {reason}")
-    write_transforms(out / "transforms.json", found.poses)
+    record["notes"] += [*([problem] if problem else []), *record["poses"]["notes"]]
+    found_file.rename(out / "transforms.json")
 
 
 def _reconstruct(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +16,16 @@ import torch
 from dnr.capture.colmap_models import lens_of
 from dnr.capture.posed_photos import Pose
 from dnr.errors import InputError
+from dnr.progress import progress
 
 MOST_FOR_EXHAUSTIVE = 80  # photos; longer series are matched with their neighbours in time
 NEIGHBOURS_IN_TIME = 12
 MOST_FEATURES = 4096
+LEAST_PIECE = 3  # photos
+LEAST_FEATURES = 200  # with fewer a photo is hardly ever placed
+MOST_NAMED = 5  # photos left out that a note names
+WATCHED_EVERY_S = 0.5
+TOO_FEW_DETAILS = "too few details (blurred, dark or blank)"
 LONGEST_SIDE = 1600  # pixels, for features
 LEAST_REGISTERED = 0.5  # of the photos
 LEAST_FOR_FULL_LENS = 30  # photos that can tell its centre and tangential distortion
@@ -35,13 +44,15 @@ class Registration(NamedTuple):
     error_px: float  # mean over all observations
     points: np.ndarray  # float64 [N, 3]
     angle_deg: float  # median angle between the rays that meet in a point
-    num_models: int  # separate pieces found; the largest is used
+    pieces: list[int]  # photos in each piece that fits together; the first, largest is used
 
     def problem(self) -> str | None:
         """Why the result cannot be trusted, as a sentence with advice; None if it can."""
         total = len(self.poses) + len(self.left_out)
         if len(self.poses) < LEAST_REGISTERED * total:
-            return f"only {len(self.poses)} of {total} photos could be placed. {ADVICE}"
+            blank = sum(reason == TOO_FEW_DETAILS for reason in self.left_out.values())
+            why = f" ({blank} have too few details: blurred, dark or blank)" if blank else ""
+            return f"only {len(self.poses)} of {total} photos could be placed{why}. {ADVICE}"
         if self.angle_deg < LEAST_ANGLE_DEG:
             return (
                 f"the camera hardly moved: rays to the same point differ by {self.angle_deg:.1f} "
@@ -49,13 +60,29 @@ class Registration(NamedTuple):
             )
         return None
 
+    def notes(self) -> list[str]:
+        """What the user should know of it."""
+        total = len(self.poses) + len(self.left_out)
+        notes = [f"{len(self.poses)} of {total} photos placed, mean error {self.error_px:.2f} px"]
+        if len(self.pieces) > 1:
+            sizes = " and ".join(map(str, self.pieces))
+            notes.append(
+                f"the photos fall into {len(self.pieces)} pieces that do not fit together "
+                f"({sizes} photos), as when a folder mixes two scenes; the largest is used"
+            )
+        for name, reason in list(self.left_out.items())[:MOST_NAMED]:
+            notes.append(f"{name} is left out: {reason}")
+        if len(self.left_out) > MOST_NAMED:
+            notes.append(f"{len(self.left_out) - MOST_NAMED} more are left out; see capture.json")
+        return notes
+
 
 def register(
     folder: Path,  # of photos
     names: list[str],  # relative to it, in the order they were taken
+    scratch: Path,  # folder for details and matches; what is there already is not sought again
     focal_px: float | None = None,  # of photos at their full size, where it is known
     single_lens: bool = True,  # all photos share one camera and zoom
-    shown: Callable[[int], object] = int,  # told how many photos are placed
 ) -> Registration:
     """Poses of the photos of the largest piece of the scene that fits together."""
     try:
@@ -65,28 +92,48 @@ def register(
             "finding cameras needs the package pycolmap; run pip install pycolmap==4.2.1"
         ) from error
     pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value
-    with tempfile.TemporaryDirectory() as scratch:
-        database = Path(scratch) / "features.db"
+    scratch.mkdir(parents=True, exist_ok=True)
+    database = scratch / "features.db"
+    with _watched(database, "keypoints", len(names), "finding details"):
         _find_features(pycolmap, database, folder, names, focal_px, single_lens)
-        _match(pycolmap, database, len(names))
-        options = pycolmap.IncrementalPipelineOptions()
-        options.min_model_size = 3
-        options.num_threads = torch.get_num_threads()
-        options.ba_global_function_tolerance = 1e-4
+    _match(pycolmap, database, len(names))
+    options = pycolmap.IncrementalPipelineOptions()
+    options.min_model_size = LEAST_PIECE
+    options.num_threads = torch.get_num_threads()
+    options.ba_global_function_tolerance = 1e-4
+    pieces = scratch / "pieces"
+    pieces.mkdir(exist_ok=True)
+    with progress(len(names), "placing photos") as shown:
         placed = _Counter(shown)
         models = pycolmap.incremental_mapping(
-            database, folder, Path(scratch), options,
+            database, folder, pieces, options,
             initial_image_pair_callback=placed.restart, next_image_callback=placed.count,
         )  # fmt: skip
-        features = _feature_counts(pycolmap, database)
+    shutil.rmtree(pieces)
+    features = _feature_counts(pycolmap, database)
     if not models:
+        blank = sum(features.get(name, 0) < LEAST_FEATURES for name in names)
+        why = f" ({blank} of {len(names)} have too few details)" if blank else ""
         raise InputError(
-            f"no two photos of {folder} fit together; the first is {names[0]}. {ADVICE}"
+            f"no photos of {folder} fit together{why}, or the camera did not move between them. "
+            f"{ADVICE}"
         )
     largest = max(models.values(), key=lambda model: model.num_reg_images())
     if largest.num_reg_images() >= LEAST_FOR_FULL_LENS:
         _refine_centre(pycolmap, largest)
-    return _registration(largest, names, features, len(models))
+    return _registration(largest, names, features, _pieces(list(models.values()), largest))
+
+
+def _pieces(models: list[Any], largest: Any) -> list[int]:
+    """How many photos the largest model has, and each other one of a scene of its own: models may
+    overlap, and those that mostly repeat a larger one say nothing."""
+    taken, sizes = set(), []
+    for model in sorted(models, key=lambda model: -model.num_reg_images() - (model is largest)):
+        own = {image.name for image in model.images.values() if image.has_pose} - taken
+        if len(own) >= LEAST_PIECE:
+            sizes.append(len(own))
+            taken |= own
+    return sizes
 
 
 def _refine_centre(pycolmap: Any, model: Any) -> None:
@@ -108,16 +155,44 @@ def _refine_centre(pycolmap: Any, model: Any) -> None:
 class _Counter:
     """How many photos are in the model that is being built."""
 
-    def __init__(self, shown: Callable[[int], object]) -> None:
+    def __init__(self, shown: progress) -> None:
         self._shown, self._placed = shown, 0
 
     def restart(self) -> None:
         self._placed = 2
-        self._shown(self._placed)
+        self._shown.update(self._placed)
 
     def count(self) -> None:
         self._placed += 1
-        self._shown(self._placed)
+        self._shown.update(self._placed)
+
+
+@contextmanager
+def _watched(database: Path, table: str, total: int | None, what: str) -> Iterator[None]:
+    """Show how many rows a table has while the block fills it; the library itself is silent."""
+    ended = threading.Event()
+
+    def watch(shown: progress) -> None:
+        while not ended.wait(WATCHED_EVERY_S):
+            shown.update(_rows(database, table))
+
+    with progress(total, what) as shown:
+        watcher = threading.Thread(target=watch, args=(shown,), daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            watcher.join()
+        shown.update(_rows(database, table))
+
+
+def _rows(database: Path, table: str) -> int:
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as opened:
+            return opened.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
+    except sqlite3.OperationalError:  # not there yet, or busy at this moment
+        return 0
 
 
 def _find_features(
@@ -150,12 +225,15 @@ def _match(pycolmap: Any, database: Path, count: int) -> None:
     options = pycolmap.FeatureMatchingOptions()
     options.num_threads = torch.get_num_threads()
     if count <= MOST_FOR_EXHAUSTIVE:
-        pycolmap.match_exhaustive(database, options, device=pycolmap.Device.cpu)
+        pairs = count * (count - 1) // 2
+        with _watched(database, "matches", pairs, "comparing photos"):
+            pycolmap.match_exhaustive(database, options, device=pycolmap.Device.cpu)
         return
     pairing = pycolmap.SequentialPairingOptions()
     pairing.overlap = NEIGHBOURS_IN_TIME
     pairing.quadratic_overlap = True  # also 16, 32 ... photos later: a loop may close
-    pycolmap.match_sequential(database, options, pairing, device=pycolmap.Device.cpu)
+    with _watched(database, "matches", None, "comparing photos"):
+        pycolmap.match_sequential(database, options, pairing, device=pycolmap.Device.cpu)
 
 
 def _feature_counts(pycolmap: Any, database: Path) -> dict[str, int]:
@@ -167,7 +245,7 @@ def _feature_counts(pycolmap: Any, database: Path) -> dict[str, int]:
 
 
 def _registration(
-    model: Any, names: list[str], features: dict[str, int], num_models: int
+    model: Any, names: list[str], features: dict[str, int], pieces: list[int]
 ) -> Registration:
     poses = []
     for image in model.images.values():
@@ -181,8 +259,8 @@ def _registration(
         poses.append(Pose(image.name, matrix, lens))
     placed = {pose.name for pose in poses}
     left_out = {
-        name: "too few details (blurred, dark or blank)"
-        if features.get(name, 0) < 200
+        name: TOO_FEW_DETAILS
+        if features.get(name, 0) < LEAST_FEATURES
         else "its details do not fit the others"
         for name in names
         if name not in placed
@@ -194,7 +272,7 @@ def _registration(
         float(model.compute_mean_reprojection_error()),
         points,
         _median_angle_deg(model, {pose.name: pose for pose in poses}),
-        num_models,
+        pieces,
     )
 
 
