@@ -55,7 +55,7 @@ DECA_WEIGHTS = ModelFile("DECA weights", ("deca_model.tar",), DECA_SITE, MPI)
 EYE_MASK = ModelFile("DECA face mask", ("uv_face_eye_mask.png",), DECA_SITE, MPI)
 FIXED_DISPLACEMENT = ModelFile("DECA relief", ("fixed_displacement_256.npy",), DECA_SITE, MPI)
 ROME_WEIGHTS = ModelFile(
-    "ROME weights", ("rome.pth",), "the link in github.com/SamsungLabs/rome", SAMSUNG
+    "ROME weights", ("rome.pth",), "the links in github.com/SamsungLabs/rome", SAMSUNG
 )
 ROME_FACES = ModelFile("ROME faces", ("faces_v2.pth",), ROME_SITE, SAMSUNG)
 ROME_UV_FACES = ModelFile("ROME texture faces", ("uvfaces_v2.pth",), ROME_SITE, SAMSUNG)
@@ -65,7 +65,9 @@ ROME_NECK = ModelFile("ROME neck vertices", ("neck_list.pkl",), ROME_SITE, SAMSU
 ROME_STILL = ModelFile("ROME fixed vertices", ("parametric_avatar.py",), ROME_SITE, SAMSUNG)
 ROME_BASIS = ModelFile("ROME linear basis", ("u_full.pt",), ROME_SITE, SAMSUNG)
 ROME_MEAN = ModelFile("ROME mean hair", ("mean_deform.pt",), ROME_SITE, SAMSUNG)
-ROME_LINEAR = ModelFile("ROME linear weights", ("linear_hair.pth",), ROME_SITE, SAMSUNG)
+ROME_LINEAR = ModelFile(
+    "ROME linear weights", ("linear_hair.pth",), "the links in github.com/SamsungLabs/rome", SAMSUNG
+)
 
 ENGINES: Mapping[str, tuple[ModelFile, ...]] = {
     "FLAME": (FLAME, LANDMARKS, TEMPLATE, MASKS),
