@@ -59,6 +59,24 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Edit:
+    """Paint, clone, remove and move things as a recipe says; the captured run stays as it is."""
+
+    run: Positional[Path]
+    """Run folder, as train.py or an earlier edit wrote it."""
+    out: Path
+    """Run folder to write."""
+    recipe: Positional[Path | None] = None
+    """JSON file with a list of operations; its pictures lie beside it. See README.md, Editing."""
+    undo: int = 0
+    """Leave out so many of the last operations that the run has already."""
+
+    def __post_init__(self) -> None:
+        if self.undo < 0 or (self.recipe is None and not self.undo):
+            raise InputError("name a recipe to carry out, or give --undo 1 to take one step back")
+
+
+@dataclass(frozen=True)
 class MakeCapture:
     """Turn a video, photos or another program's cameras into a capture folder with a mesh."""
 
@@ -97,6 +115,7 @@ Command = (
 
 
 def main() -> NoReturn:
+    | Annotated[Edit, subcommand("edit")]
     """The `dnr` command."""
     run_command(_run_dnr)
 
@@ -150,6 +169,8 @@ def _run_dnr() -> None:
         case Demo():
             from dnr.demo import demo
 
+        case Edit():
+            edit(command)
             demo(command.out)
 
 
@@ -184,6 +205,14 @@ def capture(options: MakeCapture) -> None:
     settings = CaptureOptions(options.frames, options.yes)
     for note in build_capture(options.source, options.out, settings):
         print(note)
+def edit(options: Edit) -> None:
+    """Write the edited run."""
+    from dnr.editing.runs import edit_run
+
+    session = edit_run(options.run, options.recipe, options.out, options.undo)
+    print(f"wrote {options.out}: {len(session.operations)} operations on the captured asset")
+
+
     for what, measured, verdict in quality_table(options.out) if options.check else []:
         print(f"{what:<28}{measured:<14}{verdict}")
     print(f"capture: {options.out}\npictures: {options.out / 'report'}")

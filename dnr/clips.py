@@ -85,14 +85,19 @@ def render_frames(asset: Asset, cameras: Camera) -> Iterator[np.ndarray]:  # uin
             shown.update(last)
 
 
-def _photographed(run: Path, splits: tuple[str, ...]) -> Camera:
-    """Where the run's photos were taken."""
+def run_cameras(run: Path, splits: tuple[str, ...] = ("train", "test")) -> dict[str, Camera]:
+    """Where the run's photos were taken, by their names; each a batch of one."""
     path = run / "asset.json"
     rows: Any = read_json(path).get("cameras")
     try:
-        views = [_camera(row) for row in rows if row["split"] in splits]
+        return {str(row["name"]): _camera(row) for row in rows if row["split"] in splits}
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise InputError(f"the cameras in {path} are damaged; restore it") from error
+
+
+def _photographed(run: Path, splits: tuple[str, ...]) -> Camera:
+    """Where the run's photos were taken."""
+    views = list(run_cameras(run, splits).values())
     if not views:
         raise InputError(f"{run} has no {splits[0]} views; choose another --path")
     return one_size(views)

@@ -30,6 +30,7 @@ READING_ORDER = [  # a room may import itself and what is above it
     "dnr.capture",
     "dnr.synthetic",
     "dnr.training",
+    "dnr.editing",
     "dnr.demo",
     "avatars",
     "dnr.doctor",
