@@ -18,14 +18,19 @@ from dnr.geometry.cameras import Camera
 from dnr.raster.rasterize import rasterize
 
 HEIGHT = 120  # of the pictures in which faces are counted
-MOST_PLANES = 5
-LEAST_PLANE = 0.06  # of all pixels
+MOST_PLANES = 10
+LEAST_PLANE = 0.06  # of the pixels that are left
 THICK = 0.012  # of the scene: how far faces may be from a plane that they belong to
 TRIALS = 400
 CROSSING = 0.5  # of the photos that show a part: background crosses the border of so many
 RIM = 0.02  # of a photo's side
-LEAST_PART = 0.1  # of the largest part's pixels: smaller things beside it are not meant
+WIDE = 0.12  # of the rim: less is a thing that is cut off, more is something wider than the photo
+LEAST_OBJECT = 0.03  # of all photos, more in their middle
+MOST_PARTS = 20
+LEAST_PART = 0.02  # of the largest part's pixels: smaller things beside it are not meant
 LEAST_SHARE = 0.02  # of a photo, to count as shown
+ALIGNED = 0.8  # cosine between a plane and the faces that belong to it
+WALL = 0.2  # of all pixels: a plane so large also takes away what lies behind it
 
 
 class Sightings(NamedTuple):
@@ -36,26 +41,42 @@ class Sightings(NamedTuple):
     on_rim: np.ndarray  # bool [N]: beside the border of the photo
     weight: np.ndarray  # float64 [N]: 1 in the middle of the photo, little at its border
     pixels: int  # of one photo
+    centres: np.ndarray  # float64 [P, 3], of the cameras
 
 
 def object_faces(surface: Triangles, cameras: list[Camera]) -> np.ndarray:  # bool [F]
     """The faces of the thing that was photographed; none if nothing stands out."""
     vertices, faces = surface
     seen = _look(surface, cameras)
-    left = np.ones(len(faces), bool)
+    left, flat_object = np.ones(len(faces), bool), np.zeros(len(faces), bool)
     generator = np.random.default_rng(0)
     for _ in range(MOST_PLANES):
-        flat, behind = _largest_plane(surface, seen, left, generator)
-        if not _is_background(flat, seen):
+        flat, behind = _largest_plane(surface, seen, left & ~flat_object, generator)
+        if not flat.any():
             break
-        left &= ~behind
-    part = _parts(faces, left, len(vertices))
+        if _is_background(flat, seen):
+            left &= ~behind
+        else:
+            flat_object |= flat
+    return _main_parts(_parts(faces, left, len(vertices)), seen)
+
+
+def _main_parts(part: np.ndarray, seen: Sightings) -> np.ndarray:  # int [F] -> bool [F]
+    """The part that fills most of the photos' middles, and what stands freely beside it."""
     value = np.bincount(part[seen.face], seen.weight, part.max() + 1)
-    value[0] = 0  # what was taken away
-    for number in np.argsort(-value)[:20]:
-        if value[number] and _is_background(part == number, seen):
-            value[number] = 0
-    return (value >= LEAST_PART * value.max())[part] & left & bool(value.max())
+    value[0] = 0  # what is no part of anything
+    main = -1
+    for number in np.argsort(-value)[:MOST_PARTS].tolist():
+        if value[number] < max(LEAST_OBJECT * seen.weight.sum(), 1):
+            break
+        if not _is_background(part == number, seen):
+            main = number
+            break
+    if main < 0:
+        return np.zeros(len(part), bool)
+    others = np.flatnonzero((value >= LEAST_PART * value[main]) & (value <= value[main]))
+    free = [n for n in others.tolist() if n != main and not _is_cut_off(part == n, seen)]
+    return np.isin(part, np.array([main, *free]))
 
 
 def _look(surface: Triangles, cameras: list[Camera]) -> Sightings:
@@ -78,18 +99,26 @@ def _look(surface: Triangles, cameras: list[Camera]) -> Sightings:
         np.concatenate(on_rim),
         np.concatenate(weight),
         pixels,
+        np.concatenate([camera.position.double().numpy() for camera in cameras]),
     )
 
 
 def _is_background(chosen: np.ndarray, seen: Sightings) -> bool:  # bool [F]
-    """Whether these faces cross the border of most photos that show them."""
+    """Whether these faces leave most photos that show them, and on a broad front."""
+    return _crossing(chosen, seen, LEAST_SHARE * seen.pixels, WIDE * 4 * RIM * seen.pixels)
+
+
+def _is_cut_off(chosen: np.ndarray, seen: Sightings) -> bool:  # bool [F]
+    """Whether these faces, which may be few, touch the border of most photos that show them."""
+    return _crossing(chosen, seen, 0, 0)
+
+
+def _crossing(chosen: np.ndarray, seen: Sightings, least: float, least_on_rim: float) -> bool:
     mine = chosen[seen.face]
     count = np.bincount(seen.photo[mine], minlength=1)
-    shown = count > LEAST_SHARE * seen.pixels
     on_rim = np.bincount(seen.photo[mine & seen.on_rim], minlength=len(count))
-    # A few pixels on the rim are a thing that is cut off; a quarter of a side is something wide.
-    crossing = on_rim > 0.25 * RIM * seen.pixels
-    return bool(shown.any()) and float(crossing[shown].mean()) >= CROSSING
+    crossing = on_rim[count > least] > least_on_rim
+    return len(crossing) > 0 and float(crossing.mean()) >= CROSSING
 
 
 def _largest_plane(
@@ -117,10 +146,18 @@ def _largest_plane(
     if best_votes < LEAST_PLANE * len(pool):
         return nothing, nothing
     height = centres @ best[0] - best[1]
-    flat = left & (np.abs(height) < thick)
-    # The side on which more of the rest lies is the front.
-    front = np.sign(np.median(height[left & ~flat])) if (left & ~flat).any() else 1.0
+    along = _normals(surface) @ best[0]
+    flat = left & (np.abs(height) < thick) & (np.abs(along) > ALIGNED)
+    if count[flat].sum() <= WALL * len(seen.face):
+        return flat, flat
+    front = np.sign(np.median(seen.centres @ best[0] - best[1]))
     return flat, left & (height * front < thick)
+
+
+def _normals(surface: Triangles) -> np.ndarray:  # [F, 3]
+    corners = surface[0][surface[1]].astype(np.float64)
+    across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    return across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-30)
 
 
 def _parts(faces: np.ndarray, left: np.ndarray, num_vertices: int) -> np.ndarray:  # int [F]

@@ -26,6 +26,7 @@ from dnr.progress import progress
 STEREO_PIXELS = 129_600
 """Larger photos are reduced to so many pixels for stereo; textures come from the full size."""
 LEAST_AGREEING = 2  # other views, to believe a depth that was stretched over a blank area
+MOST_VOTERS = 60  # views that may see through a depth: evidence of free space comes from all sides
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -80,7 +81,8 @@ def stereo_views(photos: Photos) -> list[StereoView]:
 def _confirmed(
     views: list[StereoView], places: list[Neighbourhood], planes: dict[int, Planes]
 ) -> list[np.ndarray]:
-    """Depth maps that several views agree on; empty ones for views that share nothing."""
+    """Depth maps that several views agree on, without what many others see through; empty ones
+    for views that share nothing."""
 
     def confirm(index: int) -> np.ndarray:
         if index not in planes:
@@ -88,9 +90,12 @@ def _confirmed(
         others = [other for other in places[index].sources if other in planes]
         return confirmed_depth(index, views, planes, others)
 
+    everywhere = np.linspace(0, len(views) - 1, min(len(views), MOST_VOTERS)).astype(int).tolist()
+
     def carve(index: int) -> np.ndarray:
-        said = votes(index, views, found[index], found, places[index].sources)
-        return np.where(said.through > said.agreeing, 0, found[index])
+        others = [other for other in everywhere if other != index]
+        said = votes(index, views, found[index], found, others)
+        return np.where(2 * said.through > said.agreeing, 0, found[index])
 
     found = _each(confirm, range(len(views)), "confirming depths")
     return list(_in_threads(carve, range(len(views))))

@@ -65,6 +65,9 @@ class TrainOptions:
     """What lies behind the mesh: one colour, a panorama of what the photos show there, or, while
     training on masked photos, a new random colour in every step (then one colour). auto captures
     unless the photos have masks or a plain background."""
+    object: bool = False
+    """While making a capture of a video or photos, keep only the thing in the middle: with the
+    photos' masks or, without any, with new ones."""
     turntable: bool = False
     """At the end, also render a turntable, as a video in the run folder and its report."""
     losses: ImageLosses = field(default_factory=ImageLosses)

@@ -62,7 +62,9 @@ def train(options: TrainOptions) -> None:
             "pixel on its own; choose --preset unet or paper"
         )
     check_out(options)
-    source, made = captured(options.source, options.out, options.mesh is not None, options.yes)
+    source, made = captured(
+        options.source, options.out, options.mesh is not None, options.yes, options.object
+    )
     options = replace(options, source=source)
     capture = load_capture(source, options.mesh)
     mesh, notes = load_capture_mesh(capture)
