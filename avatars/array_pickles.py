@@ -10,6 +10,9 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
+import zipfile
+import zlib
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -75,8 +78,38 @@ def read_npy(path: Path, limit_bytes: int = 256 * MEBIBYTE) -> Any:
     return array
 
 
+def read_torch(path: Path, limit_bytes: int = 256 * MEBIBYTE) -> Any:
+    """What torch.save wrote into `path`, tensors as arrays; NumPy's arrays are read as well."""
+    data = read_bytes(path, limit_bytes)
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = [member.filename for member in archive.infolist()]
+            if sum(member.file_size for member in archive.infolist()) > limit_bytes:
+                raise InputError(f"{path} unpacks to more than such a file may; check the file")
+            (program,) = [name for name in names if name.endswith("/data.pkl")]
+            folder = program.removesuffix("data.pkl") + "data/"
+            members = {name: archive.read(name) for name in names if name.startswith(folder)}
+            stored = {name.removeprefix(folder): numbers for name, numbers in members.items()}
+            return _unpickled(path, archive.read(program), stored)
+    # zipfile says RuntimeError for encrypted members, NotImplementedError for odd versions
+    except (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path} is not a file of torch's, or is damaged ({error}); restore it"
+        ) from error
+
+
 class _Reader(pickle.Unpickler):
+    stored: Mapping[str, bytes]
+
+    def persistent_load(self, pid: Any) -> Any:
+        match pid:
+            case ("storage", values.StorageKind() as kind, str(key), _, _) if key in self.stored:
+                return values.StoredBeside(self.stored[key], kind)
+        raise values.Unusable("something outside of the file")
+
     def find_class(self, module: str, name: str) -> Any:
+        if module == "torch" and name.endswith("Storage"):
+            return values.StorageKind(name)
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
         if module == "chumpy" or module.startswith("chumpy."):
@@ -86,11 +119,12 @@ class _Reader(pickle.Unpickler):
         raise values.Unusable(f"{module}.{name}")
 
 
-def _unpickled(path: Path, data: bytes) -> Any:
+def _unpickled(path: Path, data: bytes, stored: Mapping[str, bytes] | None = None) -> Any:
     try:
         _check_operations(data)
-        raw = _Reader(io.BytesIO(data), encoding="latin1").load()
-        return values.plain(raw, {})
+        reader = _Reader(io.BytesIO(data), encoding="latin1")
+        reader.stored = stored or {}
+        return values.plain(reader.load(), {})
     except values.Unusable as error:
         raise InputError(
             f"{path} was not opened: it asks for {error}, and a file of arrays never needs that. "

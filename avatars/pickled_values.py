@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 from math import prod
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -152,12 +152,33 @@ class Chumpy(Recorded):
 
 
 class Storage:
-    """The bytes of a torch tensor: a file of torch's inside of the pickle."""
+    """The numbers of a torch tensor: a file of torch's inside of the pickle."""
 
     def __init__(self, data: Any) -> None:
         if not isinstance(data, bytes):
             raise Unusable("a tensor without content")
-        self.loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        loaded = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        self.numbers = torch.empty(0, dtype=loaded.dtype).set_(loaded).numpy()
+
+
+class StoredBeside(Storage):
+    """The numbers of a torch tensor: a member of the archive that the pickle is in."""
+
+    def __init__(self, data: bytes, kind: StorageKind) -> None:
+        self.numbers = np.frombuffer(data, kind.code)
+
+
+class StorageKind:
+    """torch.FloatStorage and the like."""
+
+    CODES: ClassVar = {"Float": "<f4", "Double": "<f8", "Long": "<i8", "Int": "<i4", "Short": "<i2"}
+    CODES |= {"Half": "<f2", "Byte": "u1", "Char": "i1", "Bool": "?"}
+
+    def __init__(self, name: str) -> None:
+        word = name.removesuffix("Storage")
+        if word not in self.CODES:
+            raise Unusable(f"torch.{name}")
+        self.code = self.CODES[word]
 
 
 class TorchTensor:
@@ -168,14 +189,14 @@ class TorchTensor:
 
     def value(self, memo: dict[int, Any], depth: int) -> np.ndarray:
         storage, offset, size, stride = self.fields
-        if not (isinstance(storage, Storage) and isinstance(size, tuple) and offset == 0):
-            raise Unusable("a part of a tensor")
+        if not (isinstance(storage, Storage) and isinstance(size, tuple) and type(offset) is int):
+            raise Unusable("a tensor without content")
         _check_shape(size)
-        rows = tuple(prod(size[axis + 1 :]) for axis in range(len(size)))
-        flat = torch.empty(0, dtype=storage.loaded.dtype).set_(storage.loaded)
-        if stride != rows or len(flat) != prod(size):
+        by_rows = tuple(prod(size[axis + 1 :]) for axis in range(len(size)))
+        inside = 0 <= offset <= offset + prod(size) <= len(storage.numbers)
+        if stride != by_rows or not inside:
             raise Unusable("a tensor whose content does not fit its shape")
-        return flat.reshape(size).numpy()
+        return storage.numbers[offset : offset + prod(size)].reshape(size).copy()
 
 
 def encode(text: Any, encoding: Any = "latin1") -> bytes:

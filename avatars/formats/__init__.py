@@ -1,0 +1,1 @@
+"""Other trackers' and trainers' files, in both directions; no code of theirs is used."""
