@@ -22,6 +22,8 @@ PEOPLE = 1500
 COMPONENTS = 60
 CHEST, ARMS = -0.31, 0.32  # metres from the eyes: the bust ends there
 MIRRORED = np.array([-1, 1, 1], np.float32)
+TEETH_SCALE = np.array([0.8, 1.0, 1.0])
+TEETH_MOVE = {"upper_teeth": (0.0, 0.0, -0.003), "lower_teeth": (0.0, -0.003, -0.005)}  # metres
 HEAD_FILE = Path(__file__).with_name("head.npz")
 WEIGHTS = {"torso": 0.1, "mouth": 0.3, "tongue": 0.3, "upper_teeth": 0.3, "lower_teeth": 0.3}
 """How much these parts count where identities are compared; faces count 1."""
@@ -50,6 +52,7 @@ def make_head() -> Head:
     on_chart = {name: used(bust, bust.chart == name) for name in head_layout.PLACES}
     template, identity = learn_identities(model, bust, eyes, on_chart)
     template = symmetric(template, bust.mirror)
+    template = template + behind_lips(template, on_chart)
     expression = learn_expressions(model, bust, on_chart, template)
     packed = head_layout.pack(template, bust.faces, bust.uvs, bust.uv_faces, bust.chart)
     eye_centre = np.stack([np.isin(bust.rows, eye) / len(eye) for eye in eyes])
@@ -133,6 +136,15 @@ def learn_identities(
     scores = vectors[:, order] * np.sqrt(len(heads))  # [people, I], unit variance
     basis = scores.T @ (heads - mean).reshape(len(heads), -1) / len(heads)
     return mean, basis.reshape(COMPONENTS, -1, 3)
+
+
+def behind_lips(template: np.ndarray, on_chart: dict[str, np.ndarray]) -> np.ndarray:  # [V, 3]
+    """Moves the rows of teeth inwards: the base mesh's touch the cheeks and show through smiles."""
+    move = np.zeros_like(template)
+    for row, inwards in TEETH_MOVE.items():
+        teeth = template[on_chart[row]]
+        move[on_chart[row]] = teeth * TEETH_SCALE - teeth + inwards
+    return move
 
 
 def learn_expressions(

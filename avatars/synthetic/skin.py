@@ -50,7 +50,7 @@ def paint(head: Head, look: Look, size: int = 1024) -> np.ndarray:  # [S, S, 3],
     _lay(colour, hair, np.outer(strands, look.hair))
     _lay(colour, texels.weight["shoulders"], _cloth(texels, look))
     _lay(colour, texels.weight["mouth"], (0.30, 0.09, 0.09))
-    _lay(colour, texels.weight["tongue"], (0.55, 0.22, 0.22))
+    _lay(colour, texels.weight["tongue"], np.outer(_light_in_mouth(texels), (0.55, 0.22, 0.22)))
     for row in ("upper_teeth", "lower_teeth"):
         _lay(colour, texels.weight[row], _teeth(texels))
     for side in ("right", "left"):
@@ -141,7 +141,13 @@ def _teeth(texels: Texels) -> np.ndarray:  # [N, 3]
     x, _, z = texels.point.T
     along = np.arctan2(x, z + 0.012) / 0.22
     gap = np.abs(along - np.round(along)) * 2  # 1 between two teeth
-    return (0.85 - 0.35 * _smooth(gap, 0.85, 1.0))[:, None] * np.array([1.0, 0.96, 0.88])
+    bright = (0.82 - 0.3 * _smooth(gap, 0.85, 1.0)) * _light_in_mouth(texels)
+    return np.outer(bright, (1.0, 0.95, 0.86))
+
+
+def _light_in_mouth(texels: Texels) -> np.ndarray:  # [N]
+    """Little light gets to the back teeth."""
+    return 0.12 + 0.88 * _smooth(texels.point[:, 2], -0.022, 0.008)
 
 
 def _cloth(texels: Texels, look: Look) -> np.ndarray:  # [N, 3]
