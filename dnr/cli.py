@@ -108,6 +108,7 @@ class Demo:
 Command = (
     Annotated[Render, subcommand("render")]
     | Annotated[Evaluate, subcommand("eval")]
+    | Annotated[Edit, subcommand("edit")]
     | Annotated[MakeCapture, subcommand("capture")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Demo, subcommand("demo")]
@@ -115,7 +116,6 @@ Command = (
 
 
 def main() -> NoReturn:
-    | Annotated[Edit, subcommand("edit")]
     """The `dnr` command."""
     run_command(_run_dnr)
 
