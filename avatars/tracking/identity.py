@@ -30,8 +30,6 @@ def key_frames(marks: Marks, usable: Tensor, count: int = KEY_FRAMES) -> Tensor:
     chosen = usable.nonzero()[:, 0]
     if len(chosen) <= count:
         return chosen
-    every = max(len(chosen) // 6000, 1)  # clusters of an hour are no different
-    chosen = chosen[::every]
     weights, points = marks.weights[chosen, ::4, None], marks.points[chosen, ::4]  # enough to tell
     centre = (weights * points).sum(dim=1) / weights.sum(dim=1).clamp(min=1e-6)
     shapes = (points - centre[:, None]) / marks.unit_px[chosen, None, None]

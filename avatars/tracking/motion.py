@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -31,23 +33,25 @@ _HELD = 1e9  # stiffness of what must not move
 def fit_motion(
     model: PointModel,
     identity: Tensor,  # [I]
-    start: Motions,
-    marks: Marks,
+    read: Callable[[slice], tuple[Marks, Motions]],  # marks, and first guesses, of some frames
+    frames: int,
     lens: Lens,
     priors: Priors,
 ) -> Motions:
     """The motion of all frames, window by window: memory does not grow but for the result."""
-    fitted = Motions(Pose(*(x.clone() for x in start.pose)), start[1].clone(), start[2].clone())
-    frames, first = len(start.expression), 0
+    whole = _no_motions(model, frames)
+    settled = first = 0
     while True:
         known = min(first, 1)  # the last frame of the past, which is settled, leads the window
         window = slice(first - known, min(first + WINDOW, frames))
-        part = Marks(*(field[window] for field in marks))
-        solved = _fit_window(model, identity, fitted.part(window), part, lens, priors, known)
-        _keep(fitted, window, solved)
-        if window.stop == frames:
-            return fitted
-        first = window.stop - OVERLAP
+        marks, motions = read(window)
+        _keep(motions, slice(0, settled - window.start), whole.part(slice(window.start, settled)))
+        solved = _fit_window(model, identity, motions, marks, lens, priors, known)
+        _keep(whole, window, solved)
+        settled = window.stop
+        if settled == frames:
+            return whole
+        first = settled - OVERLAP
 
 
 def _fit_window(
@@ -111,6 +115,13 @@ def _changes(motions: Motions) -> Tensor:  # [T - 1, P]
     turn = rotation_vectors(rotation[1:] @ rotation[:-1].transpose(1, 2))
     values = motions.values()[:, POSE:]
     return torch.cat([turn, translation.diff(dim=0) / SHIFT_M, values.diff(dim=0)], dim=1)
+
+
+def _no_motions(model: PointModel, frames: int) -> Motions:
+    like = model.mean
+    pose = Pose(like.new_zeros(frames, 3, 3), like.new_zeros(frames, 3))
+    expression = like.new_zeros(frames, len(model.expression))
+    return Motions(pose, expression, like.new_zeros(frames, 2, 2))
 
 
 def _keep(motions: Motions, frames: slice, part: Motions) -> None:

@@ -1,0 +1,158 @@
+"""`dnr track`: from a video to a folder with a head's track, in passes that resume."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from avatars.detectors.face_alignment import face_alignment_detector
+from avatars.detectors.faces import FaceDetector
+from avatars.detectors.mediapipe import mediapipe_detector, mediapipe_masker
+from avatars.detectors.recorded import recorded_detector
+from avatars.heads.files import load_head
+from avatars.heads.head import Motion
+from avatars.tracking.crops import crop_matrices
+from avatars.tracking.doubt import Signs, seconds_lost, total_doubt
+from avatars.tracking.fitting import Fitted, fit_track
+from avatars.tracking.looking import FACES, TIMES, Looked, follow, look
+from avatars.tracking.neck import neck_turns
+from avatars.tracking.normal import Motions
+from avatars.tracking.options import TrackOptions
+from avatars.tracking.pictures import write_masks
+from avatars.tracking.points import Lens, Pose
+from avatars.tracking.rough import lens_for
+from avatars.tracking.stages import fingerprint, is_done, once, workshop
+from avatars.tracking.track import CROP_SIZE, LANDMARKS, Track, load_track, save_track
+from dnr.device import choose_device
+from dnr.footage import Footage, open_footage
+from dnr.progress import progress
+
+LOOKED, FITTED = "looked.npz", "fitted.npz"
+EYES_M = 0.09  # between the outer corners of an adult's eyes
+_FITTED = ("rotation", "translation", "expression", "gaze")
+
+
+def track_video(video: Path, out: Path, options: TrackOptions | None = None) -> Track:
+    """The track of a head in `video`, written to the folder `out`.
+
+    If `out` holds it already it is read; an attempt that was stopped goes on where it was.
+    """
+    options = options or TrackOptions()
+    footage = open_footage(video)
+    source = fingerprint(video, options)
+    if is_done(out, source):
+        return load_track(out)
+    folder = workshop(out, source)
+    notes: list[str] = []
+    looked = _look(footage, options, folder, notes.append)
+    lens = lens_for(footage.size, options.focal)
+    boxes = _boxes(looked)
+    crop = crop_matrices(boxes, footage.size, CROP_SIZE, footage.fps)
+    fitted = _fit(looked, lens, options, folder)
+    frames = len(looked.times)
+    with progress(frames, "masks of the person") as shown:
+        write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
+    track = _track(footage, looked, fitted, lens, crop)
+    save_track(folder, track)
+    for name in (FACES, TIMES, LOOKED, FITTED):
+        (folder / name).unlink(missing_ok=True)
+    folder.replace(out)
+    return load_track(out)
+
+
+def _detector(options: TrackOptions) -> FaceDetector:
+    if options.landmarks is not None:
+        return recorded_detector(options.landmarks)
+    if options.detector == "face-alignment":
+        return face_alignment_detector(str(choose_device(options.device)))
+    return mediapipe_detector()
+
+
+def _look(
+    footage: Footage, options: TrackOptions, folder: Path, note: Callable[[str], object]
+) -> Looked:
+    """The landmarks of one person, from this attempt or an earlier one."""
+
+    def run() -> dict[str, np.ndarray]:
+        with progress(footage.length, "looking for faces") as shown:
+            look(footage, _detector(options), folder, shown.update, note)
+        found = follow(folder, footage.path, options.face, folder / LANDMARKS)
+        return {"found": found.found, "times": found.times, "people": np.array(found.people)}
+
+    arrays = once(folder / LOOKED, run)
+    landmarks = np.load(folder / LANDMARKS, mmap_mode="r", allow_pickle=False)
+    return Looked(landmarks, arrays["found"], arrays["times"], int(arrays["people"]))
+
+
+def _fit(looked: Looked, lens: Lens, options: TrackOptions, folder: Path) -> Fitted:
+    """What the landmarks say, from this attempt or an earlier one."""
+
+    def run() -> dict[str, np.ndarray]:
+        like = torch.zeros(0, device=choose_device(options.device))
+        with progress(1, "fitting the head") as shown:
+            fitted = fit_track(load_head().to(like), looked, lens)
+            shown.update(1)
+        pose, expression, gaze = fitted.motions
+        tensors = dict(zip(_FITTED, (*pose, expression, gaze), strict=True))
+        tensors |= {"identity": fitted.identity, "miss": fitted.miss, "keys": fitted.keys}
+        return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+
+    arrays = {name: torch.from_numpy(x) for name, x in once(folder / FITTED, run).items()}
+    rotation, translation, expression, gaze = (arrays[name] for name in _FITTED)
+    motions = Motions(Pose(rotation, translation), expression, gaze)
+    return Fitted(arrays["identity"], motions, arrays["miss"], arrays["keys"])
+
+
+def _track(footage: Footage, looked: Looked, fitted: Fitted, lens: Lens, crop: np.ndarray) -> Track:
+    head = load_head()
+    pose, expression, gaze = fitted.motions
+    neck = neck_turns(pose.rotation, footage.fps)
+    signs = _signs(footage, looked, fitted, lens)
+    return Track(
+        head=head.name,
+        identity=fitted.identity,
+        offsets=torch.zeros(len(head.template)),
+        motion=Motion(expression, gaze, neck),
+        head_to_camera=torch.cat([pose.rotation, pose.translation[..., None]], dim=2),
+        focal=lens.focal,
+        size=footage.size,
+        fps=footage.fps,
+        times=torch.from_numpy(looked.times),
+        landmarks=torch.from_numpy(np.asarray(looked.landmarks)),
+        found=torch.from_numpy(looked.found),
+        doubt=torch.from_numpy(total_doubt(signs)).float(),
+        crop=torch.from_numpy(crop),
+    )
+
+
+def _signs(footage: Footage, looked: Looked, fitted: Fitted, lens: Lens) -> Signs:
+    """What may make frames doubtful."""
+    height, width = footage.size
+    rotation, translation = fitted.motions.pose
+    outside = [
+        np.mean((part < 0) | (part > (width, height)), axis=(1, 2)) for part in _parts(looked)
+    ]
+    facing = -rotation[:, 2, 2].clamp(-1, 1)  # cosine between the face's direction and the camera
+    width_m = EYES_M * lens.focal / translation[:, 2]
+    return Signs(
+        lost=seconds_lost(looked.found, looked.times),
+        miss=fitted.miss.numpy(),
+        outside=np.concatenate(outside),
+        turned=np.degrees(np.arccos(facing.numpy())),
+        width_px=width_m.numpy(),
+        covered=np.zeros(len(looked.times)),
+    )
+
+
+def _parts(looked: Looked) -> Iterator[np.ndarray]:
+    """The landmarks a thousand frames at a time."""
+    for start in range(0, len(looked.landmarks), 1000):
+        yield np.asarray(looked.landmarks[start : start + 1000])
+
+
+def _boxes(looked: Looked) -> np.ndarray:  # [T, 4]
+    corners = [(np.nanmin(part, axis=1), np.nanmax(part, axis=1)) for part in _parts(looked)]
+    return np.concatenate([np.concatenate(pair, axis=1) for pair in corners])
