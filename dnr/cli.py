@@ -8,13 +8,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, NoReturn
 
 import tyro
-from tyro.conf import Positional, subcommand
+from tyro.conf import Positional, arg, subcommand
 
+from avatars.tracking.options import TrackOptions
 from dnr.errors import InputError
 
 
@@ -93,6 +94,17 @@ class MakeCapture:
 
 
 @dataclass(frozen=True)
+class FollowHead:
+    """Follow a head through a video: who it is, where it is, and what the face does."""
+
+    video: Positional[Path]
+    """A video in which a face is seen."""
+    out: Path
+    """Folder to write; an attempt that was stopped goes on where it was."""
+    options: Annotated[TrackOptions, arg(name="")] = field(default_factory=TrackOptions)
+
+
+@dataclass(frozen=True)
 class Doctor:
     """Say what this machine has, what would be used, and what is missing."""
 
@@ -110,6 +122,7 @@ Command = (
     | Annotated[Evaluate, subcommand("eval")]
     | Annotated[Edit, subcommand("edit")]
     | Annotated[MakeCapture, subcommand("capture")]
+    | Annotated[FollowHead, subcommand("track")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Demo, subcommand("demo")]
 )
@@ -164,6 +177,8 @@ def _run_dnr() -> None:
             evaluate(command)
         case MakeCapture():
             capture(command)
+        case FollowHead():
+            follow_head(command)
         case Doctor():
             doctor()
         case Demo():
@@ -216,6 +231,17 @@ def edit(options: Edit) -> None:
     for what, measured, verdict in quality_table(options.out) if options.check else []:
         print(f"{what:<28}{measured:<14}{verdict}")
     print(f"capture: {options.out}\npictures: {options.out / 'report'}")
+
+
+def follow_head(command: FollowHead) -> None:
+    """Track the head, and say how that went."""
+    from avatars.tracking.summary import summary
+    from avatars.tracking.track_video import track_video
+
+    track = track_video(command.video, command.out, command.options)
+    for line in summary(track):
+        print(line)
+    print(f"track: {command.out}")
 
 
 def doctor() -> None:
