@@ -82,6 +82,13 @@ def test_a_stray_point_does_not_blow_up_the_volume(rng) -> None:
     assert np.prod(box.shape) < 20e6 and box.voxel < 0.1
 
 
+def test_a_stray_camera_does_not_blow_up_the_shell(fused) -> None:
+    box, _ = fused
+    centres = np.array([[3, 0, 0], [0, 3, 0], [1e12, 0, -1e30]])
+    vertices, _ = shell_around(box, centres)
+    assert np.abs(vertices).max() < 5 * np.linalg.norm(box.high - box.low)
+
+
 def test_cameras_stand_in_free_space_whatever_guesses_say() -> None:
     """One view guesses a surface right where the other camera stands."""
     first, measured = sphere_view(cameras()[0])

@@ -18,7 +18,7 @@ from dnr.capture.folder import Capture, View, load_views
 from dnr.capture.imports import import_cameras, known_project
 from dnr.capture.object_masks import write_object_masks
 from dnr.capture.photos import Photos, prepare_photos
-from dnr.capture.pictures import draw_overview
+from dnr.capture.pictures import draw_cameras, draw_depths, draw_surface
 from dnr.capture.poisson import poisson_proxy
 from dnr.capture.posed_photos import write_transforms
 from dnr.capture.poses import register
@@ -173,7 +173,10 @@ def _reconstruct(
     photos, views = _prepared(out)
     stored = out / "cache" / "depths.npz"
     if not stored.is_file():
-        save_depths(stored, find_depths(photos.of("train")))
+        depths = find_depths(photos.of("train"))
+        draw_cameras(out / "report", depths)
+        draw_depths(out / "report", photos.of("train"), depths)
+        save_depths(stored, depths)
     depths = load_depths(stored, photos.of("train"))
     if options.object and all(view.mask_path is None for view in views):
         everything = _surface(photos.of("train"), depths, record, source)
@@ -183,9 +186,11 @@ def _reconstruct(
         depths = load_depths(stored, photos.of("train"))
     mesh = _surface(photos.of("train"), depths, record, source)
     record["proxy"] = measure(mesh, depths, photos)
-    draw_overview(out / "report", mesh, depths, photos)
+    draw_surface(out / "report", mesh, photos.of("train"))
     save_mesh(out / "mesh.obj", mesh)
     shutil.rmtree(out / "cache")
+    for left_over in out.rglob(".*.part*"):  # of an earlier attempt that was killed while writing
+        left_over.unlink()
 
 
 def _prepared(out: Path) -> tuple[Photos, list[View]]:

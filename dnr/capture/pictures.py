@@ -18,29 +18,51 @@ VIEWS = 6
 MAP_SIDE = 700
 
 
-def draw_overview(out: Path, mesh: Mesh, depths: Depths, photos: Photos) -> None:
-    """Write views.png (photo, depth, normals), cameras.png (from above) and atlas.png."""
-    out.mkdir(parents=True, exist_ok=True)
-    write_png(out / "views.png", _views(mesh, depths, photos.of("train")))
+def draw_cameras(out: Path, depths: Depths) -> None:
+    """Write cameras.png: where the photos were taken, and points of the scene, from above."""
     write_png(out / "cameras.png", _map(depths))
-    write_png(out / "atlas.png", _atlas(mesh))
 
 
-def _views(mesh: Mesh, depths: Depths, photos: Photos) -> np.ndarray:  # uint8 [H, W, 3]
+def draw_depths(out: Path, photos: Photos, depths: Depths) -> None:
+    """Write depths.png: some photos, above what stereo measured and what it filled in (paler)."""
     columns = []
-    for index in np.linspace(0, len(photos) - 1, min(VIEWS, len(photos))).round().astype(int):
+    for index in _chosen(photos):
+        both = np.maximum(depths.confirmed[index], depths.spanned[index])
+        colours = _coloured(both)
+        paler = ((depths.confirmed[index] == 0) & (both > 0))[..., None]
+        columns.append([photos[index].rgb, np.where(paler, 128 + colours // 2, colours)])
+    write_png(out / "depths.png", _side_by_side(columns))
+
+
+def draw_surface(out: Path, mesh: Mesh, photos: Photos) -> None:
+    """Write normals.png (some photos, above the mesh's normals there) and atlas.png."""
+    columns = []
+    for index in _chosen(photos):
         camera = photos.cameras[index]
         fragments = rasterize(mesh.vertices, mesh.faces, camera)
         normal = interpolate(fragments, mesh, camera).normal[0].numpy()
-        known = depths.confirmed[index] > 0
-        inverse = 1 / np.where(known, depths.confirmed[index], np.inf)
-        nearest = np.percentile(inverse[known], 99) if known.any() else 1
-        levels = np.rint(255 * np.clip(inverse / nearest, 0, 1)).astype(np.uint8)
-        colours = cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1] * known[..., None]
-        shaded = np.rint(127.5 * (normal + 1)).astype(np.uint8)
-        columns.append(np.concatenate([photos[index].rgb, colours, shaded]))
-    height = max(column.shape[0] for column in columns)
-    padded = [np.pad(c, ((0, height - len(c)), (0, 4), (0, 0))) for c in columns]
+        columns.append([photos[index].rgb, np.rint(127.5 * (normal + 1)).astype(np.uint8)])
+    write_png(out / "normals.png", _side_by_side(columns))
+    write_png(out / "atlas.png", _atlas(mesh))
+
+
+def _chosen(photos: Photos) -> list[int]:
+    return np.linspace(0, len(photos) - 1, min(VIEWS, len(photos))).round().astype(int).tolist()
+
+
+def _coloured(depth: np.ndarray) -> np.ndarray:  # float32 [H, W], 0 unknown -> uint8 [H, W, 3]
+    """Near is red, far is blue, unknown is black."""
+    known = depth > 0
+    inverse = 1 / np.where(known, depth, np.inf)
+    nearest = np.percentile(inverse[known], 99) if known.any() else 1
+    levels = np.rint(255 * np.clip(inverse / nearest, 0, 1)).astype(np.uint8)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[..., ::-1] * known[..., None]
+
+
+def _side_by_side(columns: list[list[np.ndarray]]) -> np.ndarray:  # uint8 [H, W, 3]
+    stacked = [np.concatenate(column) for column in columns]
+    height = max(len(column) for column in stacked)
+    padded = [np.pad(c, ((0, height - len(c)), (0, 4), (0, 0))) for c in stacked]
     return np.concatenate(padded, axis=1)
 
 

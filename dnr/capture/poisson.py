@@ -25,7 +25,6 @@ from dnr.geometry.meshes import Mesh
 from dnr.geometry.ply_files import ply_bytes
 from dnr.progress import progress
 
-OCTREE_DEPTH = 8  # 256 cells along each side
 MOST_POINTS = 300_000
 LONGEST_S = 600
 """Of solving; it takes a few seconds."""
@@ -75,27 +74,15 @@ def solve(points: np.ndarray, normals: np.ndarray) -> Triangles:  # [N, 3], [N, 
     nothing = np.zeros((0, 3), np.int32)
     with tempfile.TemporaryDirectory() as scratch:
         before, after = Path(scratch) / "points.ply", Path(scratch) / "surface.ply"
-        before.write_bytes(ply_bytes(PointArrays(points, None, normals, nothing)))
-        command = [sys.executable, "-m", "dnr.capture.poisson", str(before), str(after)]
+        places = str(before), str(after)
+        before.write_bytes(ply_bytes(PointArrays(points, normals, None, nothing)))
+        command = [sys.executable, "-m", "dnr.capture.poisson_process", *places]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
         except subprocess.TimeoutExpired as error:
             raise InputError(f"the Poisson surface took more than {LONGEST_S} s.") from error
-        if done.returncode or not after.is_file():
+        if done.returncode or not (after.is_file() and after.stat().st_size):  # it may say nothing
             last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
             raise InputError(f"the Poisson surface could not be solved: {last}")
         mesh = load_mesh(after)
     return mesh.vertices.numpy(), mesh.faces.numpy().astype(np.int32)
-
-
-def _solve_here(before: str, after: str) -> None:
-    import pycolmap  # optional, and slow to load
-
-    pycolmap.logging.minloglevel = pycolmap.logging.ERROR.value
-    options = pycolmap.PoissonMeshingOptions()
-    options.depth, options.trim, options.color, options.num_threads = OCTREE_DEPTH, 0, False, 1
-    pycolmap.poisson_meshing(before, after, options)
-
-
-if __name__ == "__main__":
-    _solve_here(*sys.argv[1:])

@@ -19,6 +19,7 @@ PADDING = 0.2  # of a photo on each side: held-out views look there
 LEAST_PART = 0.004  # of all faces: smaller islands are noise
 DILATION = 3  # rings of faces around those that are seen
 SHELL_SIDE = 12  # squares along each side of the outer shell
+SHELL_REACH = 3.0  # diagonals of the scene's box, at most, beyond the box
 SHELL_SHARE = 0.1  # of the texture, about
 
 Triangles = tuple[np.ndarray, np.ndarray]  # vertices float32 [V, 3], faces int32 [F, 3]
@@ -91,7 +92,12 @@ def decimated(triangles: Triangles, num_faces: int) -> Triangles:
 
 
 def shell_around(box: Box, centres: np.ndarray) -> Triangles:  # centres [V, 3] of cameras
-    """A far box around scene and cameras, so that whatever passes by the mesh meets something."""
+    """A far box around scene and cameras, so that whatever passes by the mesh meets something.
+
+    A camera that strayed much farther than the scene is wide is left outside.
+    """
+    reach = SHELL_REACH * float(np.linalg.norm(box.high - box.low))
+    centres = np.clip(centres, box.low - reach, box.high + reach)
     low, high = np.minimum(box.low, centres.min(axis=0)), np.maximum(box.high, centres.max(axis=0))
     low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
     vertices, faces = [], []
