@@ -91,6 +91,10 @@ class MakeCapture:
     """Print a table of how well each step went."""
     yes: bool = False
     """Go on when only a part of the photos could be placed, or the camera hardly moved."""
+    object: bool = False
+    """Keep only the thing in the middle: with the photos' masks or, without any, with new ones."""
+    surface: Literal["fused", "poisson"] = "fused"
+    """How depths become a surface; what cannot be fused falls back to poisson."""
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,9 @@ class FollowHead:
 @dataclass(frozen=True)
 class Doctor:
     """Say what this machine has, what would be used, and what is missing."""
+
+    models: Path | None = None
+    """Folder with licensed files of yours, FLAME, DECA or ROME; by default DNR_MODELS."""
 
 
 @dataclass(frozen=True)
@@ -175,17 +182,17 @@ def _run_dnr() -> None:
             render(command)
         case Evaluate():
             evaluate(command)
+        case Edit():
+            edit(command)
         case MakeCapture():
             capture(command)
         case FollowHead():
             follow_head(command)
         case Doctor():
-            doctor()
+            doctor(command)
         case Demo():
             from dnr.demo import demo
 
-        case Edit():
-            edit(command)
             demo(command.out)
 
 
@@ -213,13 +220,6 @@ def evaluate(options: Evaluate) -> None:
     print(json.dumps(scores, indent=2))
 
 
-def capture(options: MakeCapture) -> None:
-    """Make or finish the capture folder, and say how it went."""
-    from dnr.capture.build import CaptureOptions, build_capture, quality_table
-
-    settings = CaptureOptions(options.frames, options.yes)
-    for note in build_capture(options.source, options.out, settings):
-        print(note)
 def edit(options: Edit) -> None:
     """Write the edited run."""
     from dnr.editing.runs import edit_run
@@ -228,6 +228,13 @@ def edit(options: Edit) -> None:
     print(f"wrote {options.out}: {len(session.operations)} operations on the captured asset")
 
 
+def capture(options: MakeCapture) -> None:
+    """Make or finish the capture folder, and say how it went."""
+    from dnr.capture.build import CaptureOptions, build_capture, quality_table
+
+    settings = CaptureOptions(options.frames, options.yes, options.object, options.surface)
+    for note in build_capture(options.source, options.out, settings):
+        print(note)
     for what, measured, verdict in quality_table(options.out) if options.check else []:
         print(f"{what:<28}{measured:<14}{verdict}")
     print(f"capture: {options.out}\npictures: {options.out / 'report'}")
@@ -244,11 +251,11 @@ def follow_head(command: FollowHead) -> None:
     print(f"track: {command.out}")
 
 
-def doctor() -> None:
+def doctor(options: Doctor) -> None:
     """Print what the machine has; fail with the first thing that must be mended."""
     from dnr.doctor import examine
 
-    findings = examine(Path.cwd())
+    findings = examine(Path.cwd(), options.models)
     for finding in findings:
         print(f"{finding.subject:<14}{finding.text}")
     problems = [finding.text for finding in findings if finding.is_problem]
