@@ -21,6 +21,7 @@ from dnr.errors import InputError
 from dnr.geometry.cameras import Camera
 from dnr.tensor_files import load_tensors
 from dnr.training import run as training
+from dnr.training.evaluation import evaluate_asset
 from dnr.training.state import TrainingState
 from dnr.training.steps import step
 from dnr.training.views import Views
@@ -186,3 +187,19 @@ def test_random_backgrounds_need_masks(
     answer = train(masked_capture, *options, "paper")
     assert_refused(answer, r"the paper's network is not told the background")
     assert not (tmp_path / "run").exists()
+
+
+def test_exposure_and_cameras_are_learned_and_kept(
+    small_capture: Path, tmp_path: Path, train: Train
+) -> None:
+    """A run with both switches scores both ways, and `dnr eval` finds the same numbers again."""
+    out = tmp_path / "run"
+    arguments = ("--preset", "pixel", "--steps", 40, "--exposure", "--refine-cameras")
+    answer = train(small_capture, "--out", out, *arguments)
+    assert answer.status == 0, answer.err
+    metrics = json.loads((out / "metrics.json").read_text())
+    for part in ("test", "averaged_texture"):
+        assert {"psnr", "psnr_half", "psnr_neighbours"} <= set(metrics[part])
+    assert "psnr_neighbours" in metrics["definition"] and "psnr_neighbours" in answer.out
+    again = evaluate_asset(out, Asset.load(out), None, "test")["test"]
+    assert again == pytest.approx(metrics["test"], abs=1e-3)

@@ -15,6 +15,7 @@ from torch import Tensor
 from dnr.asset import Asset
 from dnr.capture.folder import load_capture
 from dnr.capture.photos import Photos, prepare_photos
+from dnr.clips import run_cameras
 from dnr.errors import InputError
 from dnr.files import read_json
 from dnr.geometry.camera_files import Split
@@ -105,6 +106,10 @@ def compare(
     with tempfile.TemporaryDirectory() as folder:
         photos = prepare_photos(capture, Path(folder), size)
         exposures = _exposures(run, photos.names)
+        if data is None and read_json(run / "asset.json")["training"].get("refine_cameras"):
+            cameras = run_cameras(run, (split,))
+            own = [cameras.get(n, c) for n, c in zip(photos.names, photos.cameras, strict=True)]
+            photos = replace(photos, cameras=own)
         scored = []
         with progress(len(photos), "comparing views") as shown:
             for item in score(asset, photos, exposures):

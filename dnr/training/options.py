@@ -61,6 +61,8 @@ class TrainOptions:
     """The same seed gives the same result."""
     exposure: bool = False
     """Learn a gain per photo and channel, for cameras whose exposure or white balance drifts."""
+    refine_cameras: bool = False
+    """Before training, move, turn and zoom each camera a little until its photo fits the others."""
     background: Literal["auto", "solid", "captured", "random"] = "auto"
     """What lies behind the mesh: one colour, a panorama of what the photos show there, or, while
     training on masked photos, a new random colour in every step (then one colour). auto captures

@@ -28,6 +28,8 @@ from dnr.training.metrics import psnr
 from dnr.training.options import TrainOptions
 from dnr.training.presets import Recipe, recipe
 from dnr.training.refine import ROUNDS, refine_mesh
+from dnr.training.refine_cameras import ROUNDS as CAMERA_ROUNDS
+from dnr.training.refine_cameras import refine_cameras
 from dnr.training.results import write_results
 from dnr.training.state import TrainingState, load_checkpoint, new_state, save_checkpoint
 from dnr.training.steps import step
@@ -72,6 +74,10 @@ def train(options: TrainOptions) -> None:
     with workspace(options) as cache:
         photos = prepare_photos(capture, cache / "photos", options.size)
         identity = _identity(options, chosen, photos, mesh)
+        if options.refine_cameras:
+            with progress(CAMERA_ROUNDS, "moving cameras to where photos agree") as shown:
+                photos, note = refine_cameras(mesh, photos, options.seed, shown.update)
+            notes.append(note)
         if chosen.refine_geometry:
             mesh, note = _refine(mesh, photos.of("train"), options.seed)
             notes.append(note)
@@ -156,8 +162,8 @@ def _identity(options: TrainOptions, chosen: Recipe, photos: Photos, mesh: Mesh)
         for matrix in (camera.world_to_camera, camera.intrinsics):
             digest.update(matrix.cpu().numpy().tobytes())
         digest.update(path.read_bytes() + split.encode())
-    fixed = ("preset", "steps", "minutes", "size", "seed", "exposure", "background")
-    own = {name: getattr(options, name) for name in fixed}
+    fixed = ("preset", "steps", "minutes", "size", "seed", "background")
+    own = {name: getattr(options, name) for name in (*fixed, "exposure", "refine_cameras")}
     return {"data": digest.hexdigest(), "recipe": asdict(chosen)} | own
 
 
