@@ -58,10 +58,13 @@ class Square:
 
     def paste(self, picture: np.ndarray, frame: np.ndarray) -> np.ndarray:
         """`picture` [S, S, 3] in its place in a copy of `frame` [H, W, 3], float32 in [0, 1]."""
+        return self.placed(self.enlarged(picture), frame)
+
+    def placed(self, inside: np.ndarray, frame: np.ndarray) -> np.ndarray:
+        """The same for a picture [side, side, 3] that has the frame's own pixels."""
         rows, columns = self._slices()
-        seam = self.seam()
         result = frame.copy()
-        result[rows, columns] += seam * (self.enlarged(picture) - frame[rows, columns])
+        result[rows, columns] += self.seam() * (inside - frame[rows, columns])
         return result
 
     def _slices(self) -> tuple[slice, slice]:

@@ -15,7 +15,7 @@ RARE = 0.01
 """Share of frames at either end that do not count as trained."""
 EXPRESSION_MARGIN = (0.25, 0.1)
 """Share of the trained range, and a constant, that may be added at either end."""
-GAZE_MARGIN, TURN_MARGIN, PLACE_MARGIN = 0.10, 0.12, 0.02  # radians, radians, metres
+GAZE_MARGIN, TURN_MARGIN, PLACE_MARGIN = 0.10, 0.12, 0.2  # radians, radians, eye distances
 
 
 class Limits(NamedTuple):

@@ -30,11 +30,21 @@ class Opening(NamedTuple):
         return self.at_rest + expression @ self.per_expression
 
 
+def eye_distance(head: Head, identity: Tensor) -> Tensor:  # [I] -> []
+    """Between the outer corners of the eyes, metres as the head model counts them.
+
+    One camera does not tell a small head nearby from a large one farther off, so this is the unit
+    in which lengths of one person can be compared with another's.
+    """
+    rest = landmark_points(head, at_rest(head, identity)[None])[0]
+    return (rest[OUTER_CORNERS[1]] - rest[OUTER_CORNERS[0]]).norm()
+
+
 def openings(head: Head, identity: Tensor) -> dict[str, Opening]:  # [I]
     """The openings of one person, by the names in `PAIRS`."""
     rest = landmark_points(head, at_rest(head, identity)[None])[0]  # [478, 3]
     basis = landmark_points(head, head.expression)  # [E, 478, 3]
-    unit = (rest[OUTER_CORNERS[1]] - rest[OUTER_CORNERS[0]]).norm()
+    unit = eye_distance(head, identity)
     found = {}
     for name, pairs in PAIRS.items():
         upper, lower = torch.tensor(pairs).T

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,13 @@ from dnr.errors import InputError
 
 FORMAT_VERSION = 1
 MOST_FRAMES = 2_000_000  # a day; more is a mistake in the file
+
+
+class Frame(NamedTuple):
+    """One frame of a performance, as a batch of one."""
+
+    motion: Motion
+    pose: Tensor  # [1, 3, 4] head to camera
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,11 @@ class Performance:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def frame(self, index: int) -> Frame:
+        """What is done at one moment."""
+        one = slice(index, index + 1)
+        return Frame(Motion(*(field[one] for field in self.motion)), self.head_to_camera[one])
 
     def frames(self, chosen: slice | Tensor) -> Performance:
         """Some of the frames; times stay as they are."""

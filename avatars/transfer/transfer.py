@@ -20,7 +20,7 @@ from avatars.transfer.limits import (
     soft_clamp,
 )
 from avatars.transfer.neutral import Neutral, neck_joint, neck_places, region_of
-from avatars.transfer.openings import CLOSES, openings
+from avatars.transfer.openings import CLOSES, eye_distance, openings
 from avatars.transfer.performance import Performance
 from avatars.transfer.smooth import (
     EXPRESSION_STEP,
@@ -146,11 +146,13 @@ def _pose(
         turns = relative_turns(rotations, person.rest.rotation)
     strength = options.pose_strength if "pose" in options.regions else 0.0
     turns, moves = strength * turns, strength * moves
-    # Depth changes a picture by its ratio: people sit nearer or farther from their cameras.
-    moves = torch.cat([moves[:, :2], moves[:, 2:] * person.rest.neck[2] / driver_rest.neck[2]], 1)
+    # Sideways people move by shares of their own size; depth changes a picture by its ratio.
+    unit = eye_distance(person.head, person.identity)
+    sideways = moves[:, :2] * unit / eye_distance(person.head, driver.identity)
+    moves = torch.cat([sideways, moves[:, 2:] * person.rest.neck[2] / driver_rest.neck[2]], dim=1)
     if person.limits is not None:
         turns = soft_clamp(turns, person.limits.turn, TURN_MARGIN)
-        moves = soft_clamp(moves, person.limits.place, PLACE_MARGIN)
+        moves = soft_clamp(moves, person.limits.place, PLACE_MARGIN * unit)
     rotations = rotation_matrices(turns) @ person.rest.rotation
     joint = neck_joint(person.head, person.identity)
     places = person.rest.neck + moves - rotations @ joint

@@ -96,7 +96,7 @@ def load_checkpoint(path: Path, state: TrainingState, identity: dict[str, Any]) 
     tensors = load_tensors(path)
     try:
         head = json.loads(bytes(tensors.pop("head").tolist()))
-        place = _place(head)
+        place = checked_place(head)
         fits = head["identity"] == json.loads(json.dumps(identity))  # tuples become lists
     except (KeyError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is not a checkpoint; start again without --resume") from error
@@ -116,7 +116,7 @@ def load_checkpoint(path: Path, state: TrainingState, identity: dict[str, Any]) 
         setattr(state, name, value)
 
 
-def _place(head: dict[str, Any]) -> dict[str, Any]:
+def checked_place(head: dict[str, Any]) -> dict[str, Any]:
     """Where the checkpoint stands in its run; a ValueError if that makes no sense."""
     place = {name: head[name] for name in ("step", "total", "seconds", "history")}
     match place:
@@ -146,15 +146,15 @@ def _tensors(state: TrainingState) -> dict[str, Tensor]:
     for number, adam in enumerate(state.texture_adams):
         tensors |= {f"texture_adam.{number}.moments": adam.moments}
         tensors |= {f"texture_adam.{number}.ages": adam.ages}
-    tensors |= _adam_tensors("network_adam", state.network_adam)
+    tensors |= adam_tensors("network_adam", state.network_adam)
     extra = state.extra_losses
     if extra is not None and extra.critic is not None and extra.critic_adam is not None:
         tensors |= {f"critic.{name}": value for name, value in extra.critic.state_dict().items()}
-        tensors |= _adam_tensors("critic_adam", extra.critic_adam)
+        tensors |= adam_tensors("critic_adam", extra.critic_adam)
     return tensors
 
 
-def _adam_tensors(prefix: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
+def adam_tensors(prefix: str, adam: torch.optim.Adam) -> dict[str, Tensor]:
     """The moments of every parameter. torch makes them at the first step; here their places are
     made before."""
     tensors = {}

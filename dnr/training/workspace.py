@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from dnr.errors import InputError
 from dnr.files import check_format, read_json, write_json
-from dnr.training.options import TrainOptions
 from dnr.training.results import command_line
 
 FORMAT_VERSION = 1
@@ -17,7 +17,18 @@ FORMAT_VERSION = 1
 CHECKPOINT = Path("checkpoints") / "last.safetensors"
 
 
-def check_out(options: TrainOptions) -> None:
+class RunOptions(Protocol):
+    """What the options of every kind of training have in common."""
+
+    @property
+    def out(self) -> Path: ...
+    @property
+    def resume(self) -> bool: ...
+    @property
+    def yes(self) -> bool: ...
+
+
+def check_out(options: RunOptions) -> None:
     """Raise if the run folder cannot be ours: before minutes of work, not after."""
     out = options.out
     if options.resume:
@@ -33,7 +44,7 @@ def check_out(options: TrainOptions) -> None:
 
 
 @contextmanager
-def workspace(options: TrainOptions) -> Iterator[Path]:
+def workspace(options: RunOptions) -> Iterator[Path]:
     """A folder in the run folder for what is needed while training only; it never stays.
 
     Nothing else is touched before input has proven good, and nothing at all is left if it is not.

@@ -1,0 +1,1 @@
+"""Driving an actor (an avatar, a portrait) with somebody else's performance."""

@@ -1,0 +1,57 @@
+"""An actor's pictures of a whole performance, made several at once and given in order."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from avatars.film.parts import Picture
+from avatars.reenact.actor import Actor
+from avatars.transfer.neutral import neutral
+from avatars.transfer.performance import Performance
+from avatars.transfer.transfer import TransferOptions, transferred
+from dnr.errors import InputError
+
+MOST_AT_ONCE = 8
+
+
+def acted(driver: Performance, actor: Actor, options: TransferOptions) -> Performance:
+    """What the actor is to do, so that it looks like what the driver did."""
+    head = actor.person.head
+    if driver.head != head.name:
+        raise InputError(
+            f"the driving motion was measured on the head {driver.head} and the avatar has "
+            f"{head.name}; track the driving video again with --head {head.name}"
+        )
+    if options.neutral_frame is not None and options.neutral_frame >= len(driver):
+        raise InputError(
+            f"--neutral-frame {options.neutral_frame} is beyond the end of the driving clip, which "
+            f"has {len(driver)} frames"
+        )
+    rest = neutral(head, driver, options.neutral_frame)
+    return transferred(driver, rest, actor.person, options)
+
+
+def perform(actor: Actor, performance: Performance, first: int = 0) -> Iterator[Picture]:
+    """The pictures from frame `first` on. Only a few are held at a time."""
+    at_once = min(max((os.cpu_count() or 1) // torch.get_num_threads(), 1), MOST_AT_ONCE)
+    waiting: deque[tuple[float, Future[np.ndarray]]] = deque()
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for index in range(first, len(performance)):
+                work = pool.submit(actor.picture, performance.frame(index))
+                waiting.append((float(performance.times[index]), work))
+                if len(waiting) > 2 * at_once:
+                    time_s, ready = waiting.popleft()
+                    yield Picture(ready.result(), time_s)
+            while waiting:
+                time_s, ready = waiting.popleft()
+                yield Picture(ready.result(), time_s)
+        finally:
+            for _, unused in waiting:
+                unused.cancel()

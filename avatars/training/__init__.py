@@ -1,0 +1,1 @@
+"""From a talking video to an avatar."""

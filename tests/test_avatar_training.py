@@ -1,0 +1,117 @@
+"""Training an avatar: it learns, resumes exactly, and is scored by known rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skimage.metrics import structural_similarity
+from toy_avatars import SIZE, toy_clip, toy_start
+
+from avatars.training import steps
+from avatars.training.boxes import box_mask
+from avatars.training.checkpoints import load_checkpoint, save_checkpoint
+from avatars.training.consent import ask_consent
+from avatars.training.measures import NAMES, agreement, measures
+from avatars.training.scores import compare, score_frames, similarity_map, summary
+from avatars.training.state import averaged, new_state
+from avatars.training.steps import step
+from dnr.errors import InputError
+from dnr.training.options import ImageLosses
+
+
+def test_steps_make_it_better(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SHIFT", "ROLL", "ZOOM", "SLIP"):  # a smaller task for so few steps
+        monkeypatch.setattr(steps, name, 0.0)
+    torch.manual_seed(0)
+    clip, plate = toy_clip()
+    avatar, _ = toy_start(clip, plate)
+    before = summary(list(score_frames(avatar, clip, 6)), clip.masks)
+    state = new_state(avatar, ImageLosses(), 400)
+    for _ in range(70):
+        step(state, clip, seed=0)
+    with averaged(state) as shown:
+        after = summary(list(score_frames(shown, clip, 6)), clip.masks)
+    assert after["psnr_person_masked"] > before["psnr_person_masked"] + 0.5
+    assert after["psnr_eyes_masked"] > before["psnr_eyes_masked"] + 0.5
+
+
+@pytest.mark.parametrize("losses", [ImageLosses(), ImageLosses(adversarial=0.1)])
+def test_a_resumed_run_ends_like_an_uninterrupted_one(tmp_path: Path, losses: ImageLosses) -> None:
+    clip, plate = toy_clip(frames=8)
+
+    def fresh():
+        torch.manual_seed(0)
+        return new_state(toy_start(clip, plate)[0], losses, 6)
+
+    whole = fresh()
+    for _ in range(6):
+        step(whole, clip, seed=3)
+    first = fresh()
+    for _ in range(3):
+        step(first, clip, seed=3)
+    path = tmp_path / "last.safetensors"
+    save_checkpoint(path, first, {"run": 1})
+    second = fresh()
+    load_checkpoint(path, second, {"run": 1})
+    for _ in range(3):
+        step(second, clip, seed=3)
+    for name, value in whole.avatar.state_dict().items():
+        assert torch.equal(value, second.avatar.state_dict()[name]), name
+    for name, value in whole.average.items():
+        assert torch.equal(value, second.average[name]), name
+    with pytest.raises(InputError, match="another video"):
+        load_checkpoint(path, fresh(), {"run": 2})
+
+
+def test_similarity_is_that_of_the_literature() -> None:
+    rng = np.random.default_rng(0)
+    a = rng.uniform(0, 255, (60, 50))
+    b = np.clip(a + rng.normal(0, 30, a.shape), 0, 255)
+    ours = similarity_map(a, b)[8:-8, 8:-8].mean()
+    theirs = structural_similarity(
+        a,
+        b,
+        data_range=255,
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        full=True,
+    )[1][8:-8, 8:-8].mean()
+    assert ours == pytest.approx(theirs, abs=2e-3)
+
+
+def test_scores_of_a_known_error() -> None:
+    clip, _ = toy_clip(frames=2)
+    truth = clip.frames[0]
+    render = truth.copy()
+    mouth = box_mask(clip.landmarks[0], SIZE, "mouth")
+    render[mouth] = np.clip(truth[mouth].astype(int) + 51, 0, 255)  # a fifth of the range
+    numbers = compare(truth, render, clip.masks[0] > 127, clip.landmarks[0])
+    assert numbers["psnr_mouth_masked"] == pytest.approx(-20 * np.log10(0.2), abs=0.3)
+    assert numbers["psnr_eyes_masked"] == 99
+    same = compare(truth, truth, clip.masks[0] > 127, clip.landmarks[0])
+    assert same["psnr"] == 99 and same["ssim"] == pytest.approx(1)
+
+
+def test_measures_see_mouth_and_turns_and_not_size() -> None:
+    clip, _ = toy_clip()
+    points = clip.landmarks.astype(np.float64)
+    table = np.array([measures(frame) for frame in points])
+    jaw = clip.performance.motion.expression.max(dim=1).values
+    assert table.shape == (len(clip), len(NAMES))
+    larger = np.array([measures(3 * frame + 10) for frame in points])
+    assert np.allclose(table, larger)
+    mouth = clip.performance.motion.expression[:, 24].numpy()
+    assert np.corrcoef(table[:, 0], mouth)[0, 1] > 0.95 and float(jaw.max()) > 0
+    assert agreement(table, table)["follows_mouth_open"] == 1
+    assert agreement(table, np.full_like(table, np.nan))["detected"] == 0
+
+
+def test_nobody_becomes_an_avatar_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "--yes" in ask_consent(yes=True)["consent"]
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    with pytest.raises(InputError, match="agreement"):
+        ask_consent(yes=False)
