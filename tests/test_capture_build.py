@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from dnr.capture import build
-from dnr.capture.build import CaptureOptions, build_capture, captured, quality_table
+from dnr.capture.build import CaptureOptions, build_capture, captured, mesh_is_made, quality_table
 from dnr.capture.folder import load_capture, load_capture_mesh
 from dnr.capture.photos import Photos
+from dnr.capture.pictures import CAPTIONS, stored_pictures
 from dnr.capture.posed_photos import LENS_KEYS, Pose
 from dnr.capture.poses import Registration
 from dnr.capture.stereo import STEREO_PIXELS, Depths, stereo_height
@@ -111,6 +112,10 @@ def test_the_record_and_the_pictures_tell_how_it_went(built: Path) -> None:
     for name in ("cameras", "depths", "normals", "atlas"):
         assert (built / "report" / f"{name}.png").stat().st_size > 1000
     assert not (built / "cache").exists()
+    shown = stored_pictures(built / "report")
+    assert [caption for caption, _ in shown] == list(CAPTIONS.values())
+    assert all(picture.dtype == np.uint8 and picture.std() > 1 for _, picture in shown)
+    assert stored_pictures(built / "images") == []
 
 
 def test_finished_stages_are_not_repeated(posed: Path, built: Path) -> None:
@@ -211,6 +216,7 @@ def test_stereo_works_on_equally_many_pixels_of_every_shape() -> None:
 def test_training_takes_a_finished_capture_as_it_is(posed: Path, built: Path) -> None:
     assert captured(built, built.parent / "run", False, False) == (built, [])
     assert captured(posed, built.parent / "run", True, False) == (posed, [])
+    assert mesh_is_made(built) and not mesh_is_made(posed)
 
 
 def test_what_cannot_be_captured_is_named(posed: Path, built: Path, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from dnr.capture.photos import Photos
 from dnr.capture.stereo import Depths
+from dnr.files import read_bytes
 from dnr.geometry.meshes import Mesh
 from dnr.images import write_png
 from dnr.raster.rasterize import rasterize
@@ -16,6 +17,26 @@ from dnr.raster.surface import interpolate
 
 VIEWS = 6
 MAP_SIDE = 700
+CAPTIONS = {
+    "cameras.png": "cameras (red) and points of the scene, from above",
+    "depths.png": "depth: red is near, pale was filled in between, black is unknown",
+    "normals.png": "normals of the mesh",
+    "atlas.png": "the mesh in the texture",
+}
+MOST_BYTES = 64 << 20
+
+
+def stored_pictures(folder: Path) -> list[tuple[str, np.ndarray]]:
+    """(caption, uint8 [H, W, 3]) of what stages left in `folder`; none if it was made elsewhere."""
+    found = []
+    for name, caption in CAPTIONS.items():
+        if (folder / name).is_file():
+            picture = cv2.imdecode(
+                np.frombuffer(read_bytes(folder / name, MOST_BYTES), np.uint8), cv2.IMREAD_COLOR
+            )
+            if picture is not None:
+                found.append((caption, picture[..., ::-1]))
+    return found
 
 
 def draw_cameras(out: Path, depths: Depths) -> None:

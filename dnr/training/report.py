@@ -46,6 +46,8 @@ class Report:
     views: list[View] = field(default_factory=list)
     texture_images: list[tuple[str, np.ndarray]] = field(default_factory=list)
     uv_coverage: np.ndarray | None = None  # uint8 [H, W] or [H, W, 3], bright: seen often
+    capture_images: list[tuple[str, np.ndarray]] = field(default_factory=list)
+    """How cameras and mesh were found, with captions."""
     video: str | None = None
     """Path of a video, relative to the run folder."""
     notes: list[str] = field(default_factory=list)
@@ -77,6 +79,9 @@ def _parts(content: Report) -> Iterator[str]:
         tiles.append(figure(content.uv_coverage, _COVERAGE, lossless=True))
     if tiles:
         yield f'<h2>Neural texture</h2><div class="tiles">{"".join(tiles)}</div>'
+    if content.capture_images:
+        tiles = [figure(image, caption) for caption, image in content.capture_images]
+        yield f'<h2>Capture</h2><div class="tiles">{"".join(tiles)}</div>'
     yield "<h2>All numbers</h2>"
     yield table(_number_rows(content.metrics))
     yield f"<h2>How it was made</h2><pre>{escape(content.command)}</pre>"

@@ -17,6 +17,7 @@ from torch.nn import functional
 from dnr import __version__
 from dnr.asset import Asset
 from dnr.capture.photos import Photos
+from dnr.capture.pictures import stored_pictures
 from dnr.clips import ORBIT_FRAMES, one_size, render_frames
 from dnr.files import read_json, write_json
 from dnr.geometry.paths import orbit
@@ -87,6 +88,7 @@ def write_results(
             views=[View(item.name, item.truth, item.render) for item in scored],
             texture_images=_texture_images(asset),
             uv_coverage=coverage(views, min(asset.config.texture.size, 512)),
+            capture_images=stored_pictures(options.source / "report"),
             video=TURNTABLE if options.turntable else None,
             notes=notes,
         ),
