@@ -189,6 +189,8 @@ def _checked(kind: type[Any], values: dict[str, Any]) -> Any:
             continue  # older files: the default
         if hint is int:
             _check_size(name, values[name], 0)
+        elif hint is bool and type(values[name]) is not bool:
+            raise ValueError(f"{name} must be true or false")
         elif choices and values[name] not in choices:
             raise ValueError(f"{name} must be one of {', '.join(choices)}")
     return kind(**values)

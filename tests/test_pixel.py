@@ -18,6 +18,7 @@ OPTIONS = [
     PixelConfig(hidden=24, direction="view"),
     PixelConfig(hidden=24, direction="view", combine="multiply"),
     PixelConfig(hidden=24, direction="none"),
+    PixelConfig(hidden=24, lamps=5, view=True),
 ]
 
 

@@ -29,6 +29,7 @@ from dnr.training.warm_start import (
     project_photos,
     start_from_noise,
     start_neural_channels,
+    with_fine_features,
 )
 
 TEXTURE = TextureConfig(size=64, levels=3, colour_size=64)
@@ -203,3 +204,12 @@ def test_coverage_is_bright_where_photos_look(small_views: Views) -> None:
     weight = averaged_texture(small_views, 64)[:, 3].reshape(64, 64)
     assert not picture[weight == 0].any()
     assert picture[weight > np.quantile(weight[weight > 0], 0.9)].mean() > 100
+
+
+def test_fine_features_are_half_as_fine_as_colour() -> None:
+    texture = TextureConfig(size=256, levels=4, colour_size=2048)
+    fine = with_fine_features(texture)
+    assert fine.feature_sizes == (1024, 512, 256, 128, 64, 32) and fine.colour_sizes == (2048,)
+    for colour_size in (256, 512):
+        coarse = replace(texture, colour_size=colour_size)
+        assert with_fine_features(coarse) == coarse

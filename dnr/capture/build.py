@@ -82,6 +82,12 @@ def captured(
         ) from error
 
 
+def mesh_is_made(capture: Path) -> bool:
+    """Whether the capture's mesh was made from its photos, rather than given."""
+    path = capture / "capture.json"
+    return path.is_file() and "proxy" in read_json(path)
+
+
 def build_capture(
     source: Path, out: Path, options: CaptureOptions, proxy_source: ProxySource | None = None
 ) -> list[str]:
@@ -178,7 +184,7 @@ def _reconstruct(
         draw_depths(out / "report", photos.of("train"), depths)
         save_depths(stored, depths)
     depths = load_depths(stored, photos.of("train"))
-    if options.object and all(view.mask_path is None for view in views):
+    if options.object and not any(view.outside.any() for view in depths.views):
         everything = _surface(photos.of("train"), depths, record, source)
         shown = write_object_masks(out, everything, photos, views)
         record["notes"].append(f"the object was cut out of {shown} of {len(views)} photos")

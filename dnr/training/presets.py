@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from dnr.asset import AssetConfig
@@ -47,6 +47,8 @@ class Recipe:
     """Put another colour behind object and photo in every step (image renderers, masked photos)."""
     losses: ImageLosses = field(default_factory=ImageLosses)
     """Further terms (image renderers)."""
+    fine_features: bool = False
+    """Features half as fine as the photos' colours, instead of as coarse as the texture says."""
     refine_geometry: bool = False
     """Let the photos move the mesh along its normals before training."""
 
@@ -80,3 +82,17 @@ def recipe(preset: PresetName) -> Recipe:
                 colour_weight=1.0,
                 texture_start="noise",
             )
+
+
+def for_made_mesh(chosen: Recipe) -> Recipe:
+    """The recipe for a mesh that stereo has made from the same photos: a little wrong everywhere.
+
+    Then texture has to make up for geometry, which takes finer features, less held back, and
+    knowing where the camera stands; and photos have little left to say about the mesh.
+    """
+    renderer = chosen.asset.renderer
+    if not isinstance(renderer, PixelConfig):
+        return chosen
+    asset = replace(chosen.asset, renderer=replace(renderer, view=True))
+    finer = replace(chosen, asset=asset, fine_features=True, texture_rate=2e-3, decay=0.03)
+    return replace(finer, refine_geometry=False)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from dnr.asset import Asset
-from dnr.capture.build import captured
+from dnr.capture.build import captured, mesh_is_made
 from dnr.capture.folder import load_capture, load_capture_mesh
 from dnr.capture.photos import Photos, prepare_photos
 from dnr.device import choose_device
@@ -26,7 +26,7 @@ from dnr.training.evaluation import photo_over_backdrop
 from dnr.training.exposure import exposures_of, photo_gains
 from dnr.training.metrics import psnr
 from dnr.training.options import TrainOptions
-from dnr.training.presets import Recipe, recipe
+from dnr.training.presets import Recipe, for_made_mesh, recipe
 from dnr.training.refine import ROUNDS, refine_mesh
 from dnr.training.refine_cameras import ROUNDS as CAMERA_ROUNDS
 from dnr.training.refine_cameras import refine_cameras
@@ -42,6 +42,7 @@ from dnr.training.warm_start import (
     project_photos,
     start_from_noise,
     start_neural_channels,
+    with_fine_features,
 )
 from dnr.training.workspace import CHECKPOINT, check_out, claim, workspace
 
@@ -69,6 +70,8 @@ def train(options: TrainOptions) -> None:
     )
     options = replace(options, source=source)
     capture = load_capture(source, options.mesh)
+    if options.mesh is None and mesh_is_made(source):
+        chosen = for_made_mesh(chosen)
     mesh, notes = load_capture_mesh(capture)
     notes = made + capture.notes + notes
     with workspace(options) as cache:
@@ -126,7 +129,9 @@ def _start(
     if background == "random":
         _check_random(chosen, views)
         chosen, background = replace(chosen, random_background=True), "solid"
-    config = replace(chosen.asset, texture=fitting_texture(chosen.asset.texture, views))
+    texture = fitting_texture(chosen.asset.texture, views)
+    texture = with_fine_features(texture) if chosen.fine_features else texture
+    config = replace(chosen.asset, texture=texture)
     gains = photo_gains(views) if options.exposure else None
     asset = Asset(config, mesh, find_backdrop(views, background, gains))
     if chosen.texture_start == "noise":

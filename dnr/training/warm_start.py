@@ -41,6 +41,12 @@ def fitting_texture(texture: TextureConfig, views: Views) -> TextureConfig:
     return replace(texture, colour_size=size)
 
 
+def with_fine_features(texture: TextureConfig) -> TextureConfig:
+    """`texture` with features half as fine as its colour, over levels down to the same coarsest."""
+    finer = max((texture.colour_size // 2 // texture.size).bit_length() - 1, 0)
+    return replace(texture, size=texture.size << finer, levels=texture.levels + finer)
+
+
 def has_masks(views: Views) -> bool:
     """Whether any photo says that a part of it does not count."""
     return bool((views.colours[:, 4] < 255).any())
