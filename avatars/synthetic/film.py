@@ -18,6 +18,7 @@ from avatars.synthetic.performance import Performance, perform
 from avatars.synthetic.posing import hair_offsets, posed, rest_shape
 from avatars.synthetic.studio import FOCAL, open_studio, project, take_picture
 from avatars.synthetic.voice import RATE, speak
+from dnr.errors import InputError
 from dnr.files import new_folder
 from dnr.video import add_h264, encodable
 
@@ -42,7 +43,7 @@ class FilmOptions:
     def __post_init__(self) -> None:
         for name, least, most in (("frames", 1, 100_000), ("size", 64, 1024), ("fps", 1, 120)):
             if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} must be {least} to {most}, got {getattr(self, name)}")
+                raise InputError(f"--{name} must be {least} to {most}, got {getattr(self, name)}")
 
 
 class Truth(NamedTuple):

@@ -40,13 +40,14 @@ def perform(
     fps: float,
     seed: int,
 ) -> Performance:
-    """A random performance; the same seed gives the same one, and longer ones start alike."""
+    """A random performance; the same seed and length give the same one."""
     streams = [np.random.default_rng([seed, part]) for part in range(4)]
     expression = np.zeros((frames, len(head.expression)))
     loudness, formant = _talk(head, expression, fps, streams[0])
     _emote(head, expression, fps, streams[1])
     gaze, lids_down = _look_about(frames, fps, streams[2])
     _blink(head, expression, lids_down, fps, streams[2])
+    expression = expression.clip(0, 1)
     neck, head_to_camera = _turn(joint, frames, fps, streams[3])
     return Performance(expression, gaze, neck, head_to_camera, loudness, formant)
 

@@ -46,7 +46,7 @@ def paint(head: Head, look: Look, size: int = 1024) -> np.ndarray:  # [S, S, 3],
     colour = _skin(texels, look)
     _lay(colour, _brows(texels, look), look.brows)
     hair = np.clip(texels.weight["scalp"], 0, 1)
-    strands = 0.75 + 0.5 * noise(texels.point * [1, 0.15, 0.15], 900.0, look.seed + 5)
+    strands = 0.75 + 0.5 * noise(texels.point * [1, 0.15, 0.15], 900.0, look.seed + 5, hair)
     _lay(colour, hair, np.outer(strands, look.hair))
     _lay(colour, texels.weight["shoulders"], _cloth(texels, look))
     _lay(colour, texels.weight["mouth"], (0.30, 0.09, 0.09))
@@ -72,19 +72,29 @@ def find_texels(head: Head, size: int) -> Texels:
     face = fragments.face_id[0].numpy()[place]
     share = fragments.barycentric[0].numpy()[place].astype(np.float64)
     corners = head.faces.numpy()[face]
-    point = (head.template.double().numpy()[corners] * share[..., None]).sum(axis=1)
+    point = np.einsum("nck,nc->nk", head.template.double().numpy()[corners], share)
     weight = {
-        name: (mask.numpy()[corners] * share).sum(axis=1) for name, mask in head.regions.items()
+        name: np.einsum("nc,nc->n", mask.double().numpy()[corners], share)
+        for name, mask in head.regions.items()
     }
     return Texels(place, point, weight)
 
 
-def noise(points: np.ndarray, per_metre: float, seed: int) -> np.ndarray:  # [N, 3] -> [N]
+def noise(
+    points: np.ndarray,  # [N, 3]
+    per_metre: float,
+    seed: int,
+    wanted: np.ndarray | None = None,  # [N]: 0 elsewhere than where this is above 0
+) -> np.ndarray:  # [N]
     """Smooth and random, mean 0, mostly within -1 to 1; the same on both sides of a seam."""
+    if wanted is not None:
+        found = np.zeros(len(points), np.float32)
+        found[wanted > 0] = noise(points[wanted > 0], per_metre, seed)
+        return found
     generator = np.random.default_rng(seed)
-    waves = generator.normal(0, per_metre * 2, (24, 3))
-    phases = generator.uniform(0, 2 * np.pi, 24)
-    return np.sin(points @ waves.T + phases).sum(axis=1) / np.sqrt(24)
+    waves = generator.normal(0, per_metre * 2, (16, 3)).astype(np.float32)
+    phases = generator.uniform(0, 2 * np.pi, 16).astype(np.float32)
+    return np.sin(points.astype(np.float32) @ waves.T + phases).sum(axis=1) / 4
 
 
 def _skin(texels: Texels, look: Look) -> np.ndarray:  # [N, 3]
@@ -96,14 +106,15 @@ def _skin(texels: Texels, look: Look) -> np.ndarray:  # [N, 3]
         distance = ((np.abs(x) - place[0]) ** 2 + (y - place[1]) ** 2) / radius**2
         blush = amount * np.exp(-distance) * (z > -0.02)
         colour *= 1 - blush[:, None] * np.array([0.05, 0.22, 0.18])
-    spots = np.clip(noise(point, 420.0, look.seed + 2) - 1.1, 0, 1) * look.freckles
-    spots *= np.exp(-(((y + 0.03) / 0.03) ** 2)) * (z > 0)
+    cheeks = look.freckles * np.exp(-(((y + 0.03) / 0.03) ** 2)) * (z > 0)
+    spots = np.clip(noise(point, 420.0, look.seed + 2, cheeks) - 1.1, 0, 1) * cheeks
     colour *= 1 - spots[:, None] * np.array([0.5, 0.7, 0.8])
     beard = look.stubble * np.exp(-(((y + 0.10) / 0.028) ** 4)) * (z > -0.06)
-    beard *= np.clip(0.6 + 0.6 * noise(point, 1500.0, look.seed + 3), 0, 1)
+    beard *= np.clip(0.6 + 0.6 * noise(point, 1500.0, look.seed + 3, beard), 0, 1)
     colour *= 1 - 0.55 * np.clip(beard, 0, 1)[:, None] * np.array([1.0, 0.95, 0.9])
-    lines = 1 + 0.12 * noise(point * [3, 0.3, 1], 500.0, look.seed + 4)
-    _lay(colour, _smooth(texels.weight["lips"], 0.35, 0.65), np.outer(lines, look.lips))
+    lips = _smooth(texels.weight["lips"], 0.35, 0.65)
+    lines = 1 + 0.12 * noise(point * [3, 0.3, 1], 500.0, look.seed + 4, lips)
+    _lay(colour, lips, np.outer(lines, look.lips))
     return colour
 
 
@@ -117,7 +128,7 @@ def _brows(texels: Texels, look: Look) -> np.ndarray:  # [N] in [0, 1]
     inside *= _smooth(np.abs(x), 0.008, 0.012) * (1 - _smooth(np.abs(x), 0.050, 0.056))
     inside *= z > -0.03
     strokes = np.stack([np.abs(x) - 0.5 * y, 0.3 * y, 0 * z], axis=1)
-    return inside * np.clip(0.8 + 0.35 * noise(strokes, 900.0, look.seed + 6), 0, 1)
+    return inside * np.clip(0.8 + 0.35 * noise(strokes, 900.0, look.seed + 6, inside), 0, 1)
 
 
 def _eye(head: Head, texels: Texels, look: Look, side: str) -> np.ndarray:  # [N, 3]
@@ -151,7 +162,7 @@ def _light_in_mouth(texels: Texels) -> np.ndarray:  # [N]
 
 
 def _cloth(texels: Texels, look: Look) -> np.ndarray:  # [N, 3]
-    folds = 1 + 0.15 * noise(texels.point, 40.0, look.seed + 7)
+    folds = 1 + 0.15 * noise(texels.point, 40.0, look.seed + 7, texels.weight["shoulders"])
     knit = 1 + 0.10 * np.sign(np.sin(texels.point[:, 1] * 700))
     return np.outer(folds * knit, look.clothes)
 

@@ -48,14 +48,14 @@ def take_picture(studio: Studio, points: np.ndarray, grain_seed: int) -> np.ndar
     pixels = project(points, side)
     face_id, share = draw(pixels[faces], (side, side))
     seen = face_id >= 0
-    face, weight = face_id[seen], share[seen][..., None]
-    place = (points[faces[face]] * weight).sum(axis=1)
-    normal = _unit((normals(points, faces)[faces[face]] * weight).sum(axis=1))
-    uv = (head.uv.double().numpy()[head.uv_faces.numpy()[face]] * weight).sum(axis=1)
-    gloss = (studio.shine[faces[face]] * weight[..., 0]).sum(axis=1)
+    face, weight = face_id[seen], share[seen]
+    place = _blend(weight, points[faces[face]])
+    normal = _unit(_blend(weight, normals(points, faces)[faces[face]]))
+    uv = _blend(weight, head.uv.double().numpy()[head.uv_faces.numpy()[face]])
+    gloss = _blend(weight, studio.shine[faces[face]][..., None])[:, 0]
     image = studio.backdrop.copy()
     image[seen] = _lit(studio.actor, _texels(studio.texture, uv), normal, place, gloss)
-    image = image.reshape(studio.size, FINER, studio.size, FINER, 3).mean(axis=(1, 3))
+    image = sum(image[i::FINER, j::FINER] for i in range(FINER) for j in range(FINER)) / FINER**2
     image = np.clip(image, 0, 1) ** (1 / 2.2)  # light adds up in linear values
     grain = np.random.default_rng([grain_seed, 77]).normal(0, GRAIN, image.shape)
     return np.round(255 * np.clip(image + grain, 0, 1)).astype(np.uint8)
@@ -77,13 +77,12 @@ def _lit(
     shiny = np.zeros(len(normal))
     sharpness = 20 + 500 * gloss  # skin scatters, eyes mirror
     for direction, strength in ((key_from, 0.75), (key_from * [-1, 0.3, 1], 0.22)):
-        facing = (normal * direction).sum(axis=1)
+        facing = normal @ direction[0]
         wrapped = np.clip((facing + 0.15) / 1.15, 0, None)  # skin lets light around corners
         light += strength * np.outer(wrapped, actor.key)
         half = _unit(direction + to_eye)
-        shiny += (
-            strength * np.clip((normal * half).sum(axis=1), 0, None) ** sharpness * (facing > 0)
-        )
+        glance = np.clip(np.einsum("nk,nk->n", normal, half), 0, None) * (facing > 0)
+        shiny += strength * glance**sharpness
     return colour**2.2 * light * 1.15 + (gloss * shiny)[:, None] * np.array(actor.key)
 
 
@@ -115,5 +114,9 @@ def _backdrop(actor: Actor, side: int) -> np.ndarray:  # [H, W, 3] linear
     return np.clip(gaussian_filter(image, (0.03 * side, 0.03 * side, 0)), 0, 1) ** 2.2
 
 
+def _blend(weight: np.ndarray, corners: np.ndarray) -> np.ndarray:  # [N, 3], [N, 3, C] -> [N, C]
+    return np.einsum("nc,nck->nk", weight, corners)
+
+
 def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return vectors / np.sqrt(np.maximum(np.einsum("nk,nk->n", vectors, vectors), 1e-24))[:, None]
