@@ -24,7 +24,7 @@ from benchmarks.training import Variant, start
 from dnr.asset import CHUNK, SUPERSAMPLING, Asset, look_up_image
 from dnr.clips import render_frames
 from dnr.errors import InputError
-from dnr.geometry.cameras import Camera
+from dnr.geometry.cameras import Camera, join_cameras
 from dnr.raster.rasterize import rasterize
 from dnr.raster.samples import shading_samples
 from dnr.raster.surface import Surface, interpolate
@@ -82,7 +82,7 @@ def _measured(preset: PresetName, side: int, scene: OpenScene, repeats: int) -> 
         step_flops = count_flops(lambda: step(state, views, 0))
         forward_moved = forward_bytes(asset, layers, work.uv)
         step_moved = step_bytes(asset, layers, batch_uv(state, views))
-        path = scene.held_out.cameras[:CLIP]
+        path = join_cameras(scene.held_out.cameras[:CLIP])
         clip = measure(lambda: list(render_frames(asset, path)), CLIPS, time.perf_counter)
     return {
         "preset": preset,
