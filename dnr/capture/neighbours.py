@@ -14,7 +14,7 @@ SOURCES = 6
 CHECKS = 10  # views that may confirm a depth
 BEST_ANGLE_DEG, ANGLE_SIGMA_DEG = 10.0, 6.0
 ANY_ANGLE = 0.05  # the worth of a source at any other angle, against 1 at the best
-LEAST_WORTH = 0.003  # of what a source could be worth at most
+LEAST_WORTH = 0.005  # of what a source could be worth at most
 CELLS = 8  # along each side of a photo: each cell counts alike, however many points it has
 LEAST_APART_DEG = 2.0  # between a chosen source and the next one, seen from the scene
 LEAST_POINTS = 30  # in a view, to trust its own range of depths
@@ -88,12 +88,13 @@ def _sources(views: list[StereoView], index: int, points: SparsePoints) -> list[
     return (chosen + spare)[:CHECKS]
 
 
-def _shares(view: StereoView, points: np.ndarray) -> np.ndarray:  # [N], they sum to at most one
+def _shares(view: StereoView, points: np.ndarray) -> np.ndarray:  # [N], they sum to one
     """How much of the photo each point stands for: points crowd on what has texture."""
     height, width = view.grey.shape
     place = np.minimum(view.project(points)[:, :2] * CELLS / (width, height), CELLS - 1).astype(int)
     cell = place[:, 1] * CELLS + place[:, 0]
-    return 1 / (np.bincount(cell)[cell] * CELLS**2)
+    count = np.bincount(cell)
+    return 1 / (count[cell] * np.count_nonzero(count))
 
 
 def _angle_worth(view: StereoView, other: StereoView, points: np.ndarray) -> np.ndarray:  # [N]
