@@ -16,14 +16,10 @@ from dnr.editing.atlas import Atlas, build_atlas, parts
 from dnr.editing.lighting import estimate_shading
 from dnr.editing.neighbours import neighbour_texels
 from dnr.editing.projection import Projection, project
-from dnr.editing.texels import (
-    Rows,
-    add_colour,
-    finest_colours,
-    restore,
-    trained_over_photographed,
-)
+from dnr.editing.response import Response, response, trained_over_photographed
+from dnr.editing.texels import Rows, add_colour, finest_colours, restore
 from dnr.geometry.cameras import Camera
+from dnr.renderers.pixel import PixelRenderer
 
 MOST_PROJECTIONS = 8
 """Views whose projections are kept; each takes 16 bytes per texel."""
@@ -41,8 +37,8 @@ class Before(NamedTuple):
 class Canvas:
     """What operations read and change. Lists of N go with `atlas`.
 
-    Colours are in the unit of paint: as displayed, without highlights. The texture holds them times
-    `ratio`.
+    Colours are in the unit of paint: as displayed, without highlights. A change of the texture's
+    colour shows times `scale`.
     """
 
     def __init__(self, asset: Asset, cameras: dict[str, Camera], folder: Path) -> None:
@@ -54,9 +50,14 @@ class Canvas:
         trained = finest_colours(self.asset.texture)
         diffuse = asset.diffuse.cpu().numpy()
         index = self.atlas.index
-        ratio = trained_over_photographed(trained, diffuse, self.atlas)
-        self.ratio: np.ndarray = ratio.reshape(-1)[index]
-        self.shown: np.ndarray = trained.reshape(-1, 3)[index] / self.ratio[:, None]
+        trained = trained.reshape(-1, 3)[index]
+        if isinstance(asset.renderer, PixelRenderer):
+            found = response(asset, self.atlas, list(cameras.values()))
+        else:
+            ratio = trained_over_photographed(trained, diffuse.reshape(-1, 3)[index], self.atlas)
+            found = Response(1 / ratio, np.zeros_like(trained))
+        self.scale, offset = found
+        self.shown: np.ndarray = trained * self.scale[:, None] + offset
         self.first_shown = self.shown.copy()
         self.captured: np.ndarray = diffuse.reshape(-1, 3)[index].astype(np.float32) / 255
         """Photographed, without highlights; black where no photo looked."""
@@ -109,7 +110,7 @@ class Canvas:
             return
         size = self.atlas.size
         image = np.zeros((size * size, 3), np.float32)
-        image[self.atlas.index[texels]] = change * self.ratio[texels, None]
+        image[self.atlas.index[texels]] = change / self.scale[texels, None]
         where, flat = self._diffuse_rows(texels)
         before = texels, self.shown[texels], flat[where]
         rows = add_colour(self.asset.texture, image.reshape(size, size, 3), self.known)

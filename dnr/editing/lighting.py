@@ -36,8 +36,8 @@ CANDIDATES = 40_000
 def estimate_shading(asset: Asset, atlas: Atlas, colour: np.ndarray) -> np.ndarray:
     """Light [N, 3] on every texel, up to a scale per channel, from its colour [N, 3]; mean 1.
 
-    With the per-pixel renderer also from the normals that highlights have taught it, if these
-    explain the colours better than the mesh's.
+    With the per-pixel renderer also from the normals and lamps that highlights have taught it, if
+    these explain the colours better than the mesh's normals and lamps all around.
     """
     usable = np.flatnonzero(atlas.inside & (colour.min(axis=1) > LEAST))
     if len(usable) < BATCH:
@@ -45,7 +45,7 @@ def estimate_shading(asset: Asset, atlas: Atlas, colour: np.ndarray) -> np.ndarr
     rng = np.random.default_rng(0)
     pairs = _pairs(atlas, colour, usable, rng)
     logs = torch.from_numpy(np.log(np.maximum(colour, LEAST)).astype(np.float32))
-    fits = [_fit(normals, logs, pairs) for normals in _normals(asset, atlas)]
+    fits = [_fit(normals, lamps, logs, pairs) for normals, lamps in _models(asset, atlas)]
     shading, _ = min(fits, key=lambda fit: fit[1])
     shading = shading.numpy()
     return shading / shading[usable].mean(axis=0)
@@ -61,16 +61,18 @@ def lit_like_surroundings(
     return (colour * shading / mean).astype(np.float32)
 
 
-def _normals(asset: Asset, atlas: Atlas) -> list[Tensor]:
-    """The mesh's normals, and those that the renderer has learned."""
+def _models(asset: Asset, atlas: Atlas) -> list[tuple[Tensor, Tensor]]:
+    """Normals [N, 3] and directions to lamps [K, 3]: plain ones, and those the renderer learned."""
     normals = torch.from_numpy(atlas.normal)
+    models = [(normals, _lattice(LAMPS))]
     renderer = asset.renderer
-    if not isinstance(renderer, PixelRenderer) or renderer.config.direction != "bent":
-        return [normals]
-    uv = torch.from_numpy(atlas.uv).to(asset.device)
-    features = asset.texture.look_up(uv, torch.zeros(len(uv), 1).to(uv)).cpu()
-    bend = features[:, COLOURS : COLOURS + NORMAL_OFFSET]
-    return [normals, functional.normalize(normals + bend, dim=1)]
+    if isinstance(renderer, PixelRenderer) and renderer.config.lamps:
+        uv = torch.from_numpy(atlas.uv).to(asset.device)
+        features = asset.texture.look_up(uv, torch.zeros(len(uv), 1).to(uv)).cpu()
+        bend = features[:, COLOURS : COLOURS + NORMAL_OFFSET]
+        axes, _ = renderer.lamps()
+        models.append((functional.normalize(normals + bend, dim=1), axes.detach().cpu()))
+    return models
 
 
 def _pairs(
@@ -94,18 +96,19 @@ def _pairs(
     return torch.from_numpy(np.concatenate(first)), torch.from_numpy(np.concatenate(second))
 
 
-def _fit(normals: Tensor, logs: Tensor, pairs: tuple[Tensor, Tensor]) -> tuple[Tensor, float]:
+def _fit(
+    normals: Tensor, axes: Tensor, logs: Tensor, pairs: tuple[Tensor, Tensor]
+) -> tuple[Tensor, float]:
     """Shading [N, 3] for these normals, and how badly it explains the pairs."""
     generator = torch.Generator().manual_seed(0)
-    axes = _lattice(LAMPS)
-    raw = torch.full((LAMPS + 1, COLOURS), -3.0)
-    raw[LAMPS] = 0.5  # light from everywhere
+    raw = torch.full((len(axes) + 1, COLOURS), -3.0)
+    raw[-1] = 0.5  # light from everywhere
     raw.requires_grad_()
     adam = torch.optim.Adam([raw])
 
     def shaded(where: Tensor) -> Tensor:
         lamps = functional.softplus(raw)
-        return (normals[where] @ axes.T).clamp(min=0) @ lamps[:LAMPS] + lamps[LAMPS]
+        return (normals[where] @ axes.T).clamp(min=0) @ lamps[:-1] + lamps[-1]
 
     def missed(first: Tensor, second: Tensor) -> Tensor:
         light = (shaded(first) / shaded(second)).log()

@@ -5,23 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from scipy.ndimage import binary_dilation, label
 from torch import Tensor
 from torch.nn import functional
 
-from dnr.editing.atlas import Atlas
-from dnr.textures.projection import paint_pyramid
 from dnr.textures.pyramid import NeuralTexture
 
-RATIO_BLUR = 2.0
-"""Texels over which the ratio of trained to photographed colour is averaged: paint must not take
-over the print that lies under it."""
-RATIO_RANGE = (0.5, 2.0)
-LEAST_COLOUR = 4 / 255
-"""Darker photographed colour says nothing about that ratio."""
+REACH = 8
+"""Finest texels per texel of the coarsest level that takes the whole of a change."""
 
 
 class Rows(NamedTuple):
@@ -43,26 +36,6 @@ def finest_colours(texture: NeuralTexture) -> np.ndarray:  # float32 [S, S, 3]
     return torch.stack(grown).sum(dim=0)[0].permute(1, 2, 0).cpu().numpy()
 
 
-def trained_over_photographed(
-    colours: np.ndarray,  # float32 [S, S, 3], trained
-    diffuse: np.ndarray,  # uint8 [S, S, 3], photographed, without highlights
-    atlas: Atlas,
-) -> np.ndarray:  # float32 [S, S]
-    """Smooth ratio of their brightness: the unit in which the renderer wants paint; 1 if unknown.
-
-    The network scales colours, so training may settle on any product; it drifts by some per cent.
-    """
-    photographed = diffuse.astype(np.float32).mean(axis=-1) / 255
-    known = (photographed > LEAST_COLOUR) & (atlas.slot.reshape(photographed.shape) >= 0)
-    blurred = [
-        cv2.GaussianBlur(np.where(known, image, 0).astype(np.float32), (0, 0), RATIO_BLUR)
-        for image in (colours.mean(axis=-1), photographed)
-    ]
-    weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), RATIO_BLUR)
-    ratio = blurred[0] / np.maximum(blurred[1], 1e-6)
-    return np.where(weight > 0.05, np.clip(ratio, *RATIO_RANGE), 1).astype(np.float32)
-
-
 @torch.no_grad()
 def add_colour(
     texture: NeuralTexture,
@@ -71,26 +44,45 @@ def add_colour(
 ) -> list[Rows]:
     """Add `change` to the texture so that near views show exactly that, and far ones its average.
 
-    Every level takes what its texels can hold of it; finer ones hold the rest. Returns what was
-    there before. Levels beyond a texel of the coarsest one around the change stay bit by bit.
+    Every level takes what its texels can hold of it; finer ones hold the rest. Levels that are
+    more than `REACH` times coarser than the finest take part only deep inside, because their texels
+    would show at rims, where pixels are that coarse, far beyond the change. Returns what was there
+    before; farther away than that reach every bit stays.
     """
     before = []
     levels = [level.detach() for level in texture.colour_levels()]
-    step = len(levels[0]) // len(levels[-1])
-    for top, bottom, left, right in _windows((change != 0).any(axis=-1), step):
-        part = change[top:bottom, left:right]
-        weight = known[top:bottom, left:right, None].astype(np.float32)
-        values = torch.from_numpy(np.concatenate([part, weight], axis=-1)).to(levels[0])
-        sides = [len(levels[0]) // len(level) for level in levels]
-        added = [
-            values.new_zeros((bottom - top) // side, (right - left) // side, 3) for side in sides
-        ]
-        paint_pyramid(added, values)
+    sides = [len(levels[0]) // len(level) for level in levels]  # of their texels, in finest ones
+    changed = (change != 0).any(axis=-1)
+    for top, bottom, left, right in _windows(changed, sides[-1]):
+        window = slice(top, bottom), slice(left, right)
+        values = np.concatenate([change[window], known[window][..., None]], axis=-1)
+        free = torch.from_numpy(changed[window] | ~known[window]).to(levels[0])
+        added = _split(torch.from_numpy(values).to(levels[0]), free, sides)
         for index, (level, side, own) in enumerate(zip(levels, sides, added, strict=True)):
             rows = slice(top // side, bottom // side), slice(left // side, right // side)
             before.append(Rows(index, rows[0].start, rows[1].start, level[rows].clone()))
             level[rows] += own
     return before
+
+
+def _split(values: Tensor, free: Tensor, sides: list[int]) -> list[Tensor]:
+    """A change [h, w, 4], the last channel telling known texels, as levels that add up to it."""
+    image = values.permute(2, 0, 1)[None]
+    added: list[Tensor] = []
+    for side in reversed(sides):
+        sums = functional.avg_pool2d(
+            torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], 1), side
+        )
+        mean = sums[:, :3] / sums[:, 3:].clamp(min=1e-12)
+        shown = torch.zeros_like(mean)
+        for level in added:
+            shown += functional.interpolate(level, mean.shape[-2:], mode="bilinear")
+        own = torch.where(sums[:, 3:] > 0, mean - shown, 0)
+        if side > REACH:  # a texel of this level is seen over three of them
+            blocked = functional.max_pool2d(1 - free[None, None], side)
+            own = own * (functional.max_pool2d(blocked, 3, 1, 1) == 0)
+        added.append(own)
+    return [level[0].permute(1, 2, 0) for level in reversed(added)]
 
 
 @torch.no_grad()
