@@ -37,7 +37,9 @@ class Head:
     eye_centre: Tensor  # [2, V], weights that sum to 1: where the eyeballs turn
     neck_joint: Tensor  # [V], weights that sum to 1: where the head turns against the torso
     torso: Tensor  # [V], 0 what moves with the head to 1 what stays with the torso
-    regions: dict[str, Tensor]  # [V] bool; which names there are: regions.py
+    regions: dict[str, Tensor]  # [V] bool; they overlap where parts meet
+    """On the skin face, lips, eyelids, ears, scalp (where hair swells), neck, shoulders; inside
+    mouth, tongue, upper_teeth, lower_teeth; of each side right_ and left_ eyeball and socket."""
 
     def to(self, like: Tensor) -> Head:
         """The same head on the device of `like` and its numbers in that dtype."""
