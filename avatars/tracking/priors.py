@@ -16,7 +16,7 @@ from torch import Tensor
 from avatars.detectors.faces import OVAL, RIGHT_IRIS
 from avatars.heads.head import Head
 
-IDENTITY_RIDGE = 1 / 3  # for each key frame: sixty of them make 20
+IDENTITY_RIDGE = 1.0  # for each key frame
 TRUSTED_SPREAD_M = 0.0015  # points that stray less than that on faces count fully
 HOLD = 4.0  # averages over about twice the root of it, in frames, where little moves
 _STIFF = ("tongueOut", "cheekPuff", "mouthClose", "jawForward", "jawLeft", "jawRight")
@@ -59,6 +59,6 @@ def point_weights(head: Head) -> Tensor:  # [478]
     corners = head.faces[head.landmark_faces]  # [478, 3]
     for region in ("lips", "eyelids"):
         weights = torch.where(head.regions[region][corners].all(dim=1), 3 * weights, weights)
-    weights[list(OVAL)] *= 0.4  # an outline slides over the skin when the head turns
+    weights[list(OVAL)] *= 0.7  # an outline slides over the skin when the head turns
     weights[RIGHT_IRIS:] = 1.0
     return weights
