@@ -1,0 +1,71 @@
+"""A photo as an actor: from a file to pictures that move."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from avatars.detectors.mediapipe import mediapipe_detector, mediapipe_masker
+from avatars.film.provenance import file_hash
+from avatars.heads.files import load_head
+from avatars.heads.rotations import rotation_vectors
+from avatars.oneshot.choose_face import choose_face
+from avatars.oneshot.engine import picture, prepare
+from avatars.oneshot.likeness import person_of
+from avatars.oneshot.portrait import read_portrait
+from avatars.reenact.actor import Actor
+from avatars.transfer.limits import relative_turns
+from avatars.transfer.neutral import FACING
+from avatars.transfer.performance import Performance
+from dnr.errors import InputError
+
+MOST_TURNED_DEG, FRONTAL_DEG = 50.0, 25.0
+SAFE_DEG = 20.0
+"""Farther from the photo's own pose a head shows what the photo does not."""
+
+
+def portrait_actor(path: Path, face: int | None = None) -> tuple[Actor, list[str]]:
+    """The face in a photo, ready to be driven, and sentences about what is worth knowing."""
+    portrait = read_portrait(path)
+    notes = portrait.notes
+    landmarks = choose_face(path, portrait.image, mediapipe_detector(), face, notes)
+    head = load_head()
+    puppet = prepare(head, portrait.image, landmarks, mediapipe_masker())
+    turned = _turned_deg(puppet.likeness.head_to_camera)
+    if turned > MOST_TURNED_DEG:
+        raise InputError(
+            f"the face in {path} is turned away by {turned:.0f} degrees, and {MOST_TURNED_DEG:.0f} "
+            "is the most. Choose a picture that shows both eyes."
+        )
+    if turned > FRONTAL_DEG:
+        notes.append(f"the face is turned by {turned:.0f} degrees; a frontal one moves better")
+    origin = {
+        "name": path.name,
+        "sha256": file_hash(path),
+        "consent": "not recorded",
+        "engine": "built-in",
+    }
+    size = portrait.image.shape[0], portrait.image.shape[1]
+    person = person_of(head, puppet.likeness)
+    return Actor(person, size, lambda frame: picture(puppet, frame), origin), notes
+
+
+def far_turns(driver: Performance, driver_rest: Tensor) -> str | None:  # [3, 3]
+    """A sentence if the driver turns farther than one photo can follow."""
+    turns = relative_turns(driver.head_to_camera[:, :, :3], driver_rest)
+    degrees = np.degrees(turns[:, :2].norm(dim=1).numpy())
+    far = int((degrees > SAFE_DEG).sum())
+    if not far:
+        return None
+    return (
+        f"{far} of {len(degrees)} frames turn the head by more than {SAFE_DEG:.0f} degrees (up to "
+        f"{degrees.max():.0f}); one photo does not show what is behind, so these are held back"
+    )
+
+
+def _turned_deg(head_to_camera: Tensor) -> float:  # [3, 4]
+    """How far somebody looks past the camera, sideways or up and down."""
+    turn = rotation_vectors(FACING.to(head_to_camera).T @ head_to_camera[:, :3])
+    return float(np.degrees(turn[:2].norm()))

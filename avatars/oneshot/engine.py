@@ -1,0 +1,105 @@
+"""The built-in engine: bends one photo as a fitted head moves. No weights, no training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numba import njit
+
+from avatars.detectors.mediapipe import PersonMasker
+from avatars.heads.head import Head, landmark_points
+from avatars.oneshot.backdrop import take_apart
+from avatars.oneshot.eye_motion import eye_motion
+from avatars.oneshot.eyes import LEFT, RIGHT, Eye, moved_eye, prepare_eye
+from avatars.oneshot.hair import hair_cover
+from avatars.oneshot.likeness import Likeness, fit_likeness
+from avatars.oneshot.mouth import Mouth, draw_mouth, prepare_mouth
+from avatars.oneshot.pose_points import shown_points, source_points
+from avatars.oneshot.warp import Skin, photo_skin, source_map
+from avatars.oneshot.window import Window, window_around
+from avatars.transfer.performance import Frame
+
+_REPEAT = cv2.BORDER_REPLICATE
+
+
+@dataclass(frozen=True)
+class Puppet:
+    """A photo that is ready to move."""
+
+    photo: np.ndarray  # uint8 [H, W, 3]
+    likeness: Likeness
+    window: Window
+    skin: Skin
+    person: np.ndarray  # uint8 [h, w]
+    plate: np.ndarray  # uint8 [h, w, 3]
+    eyes: tuple[Eye, Eye]
+    mouth: Mouth
+    landmarks: np.ndarray  # [478, 2] of the head as it is drawn in the photo
+    found: np.ndarray  # [478, 2] as detected
+
+
+def prepare(head: Head, photo: np.ndarray, landmarks: np.ndarray, masker: PersonMasker) -> Puppet:
+    """Make `photo`, uint8 [H, W, 3], ready for the face at `landmarks` [478, 2]."""
+    size = photo.shape[:2]
+    likeness = fit_likeness(head, landmarks, size)
+    window = window_around(landmarks, size)
+    piece = np.ascontiguousarray(photo[window.slices])
+    inside = landmarks - np.array([window.left, window.top], np.float32)
+    layers = take_apart(piece, inside, masker)
+    source = source_points(likeness)
+    cover = hair_cover(head, photo, source.points.numpy(), landmarks)
+    likeness = replace(likeness, follows=1 - cover)
+    return Puppet(
+        photo, likeness, window, photo_skin(likeness, source, window),
+        (layers.person * 255 + 0.5).astype(np.uint8), layers.plate,
+        (prepare_eye(piece, inside, RIGHT), prepare_eye(piece, inside, LEFT)),
+        prepare_mouth(head, piece, inside),
+        _landmarks(likeness, source.points), landmarks,
+    )  # fmt: skip
+
+
+def picture(puppet: Puppet, frame: Frame) -> np.ndarray:  # uint8 [H, W, 3]
+    """The photo doing what `frame` says; `transferred` made it for `person_of` this likeness."""
+    shown = shown_points(puppet.likeness, frame)
+    drawn, calm = (_landmarks(puppet.likeness, points) for points in (shown.points, shown.calm))
+    window = puppet.window
+    piece = np.dstack([puppet.photo[window.slices], puppet.person])
+    for eye, names in zip(puppet.eyes, (RIGHT, LEFT), strict=True):
+        layer = moved_eye(eye, piece[..., :3], eye_motion(calm, drawn, names))
+        piece[eye.rows, eye.columns, :3] = np.clip(layer + 0.5, 0, 255)
+    shift = source_map(puppet.skin, shown.calm, shown.depth, window)
+    place = window.finer(shift) / window.scale + _grid(window.size)
+    moved = cv2.remap(piece, place, np.empty(0), cv2.INTER_LINEAR, borderMode=_REPEAT)
+    picture = np.empty_like(puppet.plate)
+    _lay_over(moved, puppet.plate, picture)
+    corner = np.array([window.left, window.top], np.float32)
+    rest = puppet.found - puppet.landmarks
+    points = shown.points - torch.from_numpy(corner)
+    draw_mouth(picture, puppet.mouth, points, shown.depth, drawn + rest - corner)
+    result = puppet.photo.copy()
+    result[window.slices] = picture
+    return result
+
+
+def _landmarks(likeness: Likeness, points: torch.Tensor) -> np.ndarray:  # [V, 2] -> [478, 2]
+    """Detectors' points among projected vertices."""
+    return landmark_points(likeness.head, points[None])[0].numpy()
+
+
+def _grid(size: tuple[int, int]) -> np.ndarray:  # float32 [H, W, 2]
+    columns, rows = np.meshgrid(*(np.arange(side, dtype=np.float32) for side in size[::-1]))
+    return np.stack([columns, rows], axis=-1)
+
+
+@njit(cache=True, nogil=True)
+def _lay_over(over: np.ndarray, under: np.ndarray, out: np.ndarray) -> None:  # pragma: no cover
+    """The first three channels of `over`, by its fourth, on `under`."""
+    for y in range(out.shape[0]):
+        for x in range(out.shape[1]):
+            share = np.int32(over[y, x, 3])
+            for c in range(3):
+                mixed = share * over[y, x, c] + (255 - share) * under[y, x, c]
+                out[y, x, c] = (mixed + 127) // 255
