@@ -16,10 +16,10 @@ import pytest
 
 from avatars.film import parts
 from avatars.film.mark import marked
-from avatars.film.parts import Picture, parts_folder
+from avatars.film.parts import Picture, claim_parts, parts_folder
 from avatars.film.provenance import file_hash, provenance, sidecar_path
 from avatars.film.sound import sound_of
-from avatars.film.write import Film, check_place, start_film, write_film
+from avatars.film.write import Film, check_place, write_film
 from dnr.errors import InputError
 
 SIZE = (34, 47)  # odd: encoders want even sides
@@ -59,7 +59,11 @@ def write_sound(path: Path, codec: str = "aac", with_video: bool = True) -> None
 
 def film_at(path: Path, sound: Path | None = None) -> Film:
     about = provenance({"name": "me", "sha256": "1"}, {"name": "you", "sha256": "2"})
-    return Film(path, 25, about, {"driver": "2"}, sound)
+    return Film(path, 25, about, sound)
+
+
+def start(film: Film, resume: bool = False) -> int:
+    return claim_parts(film.path, {"driver": "2"}, resume)
 
 
 def decoded(path: Path) -> tuple[list[float], np.ndarray]:
@@ -79,7 +83,7 @@ def sound_seconds(path: Path) -> tuple[str, float]:
 
 def test_times_pictures_and_origin_arrive(tmp_path: Path) -> None:
     film = film_at(tmp_path / "a film.mp4")
-    assert write_film(film, pictures(), start_film(film, resume=False)) == []
+    assert write_film(film, pictures(), start(film)) == []
     times, images = decoded(film.path)
     assert np.allclose(times, TIMES, atol=1e-4)
     assert np.abs(images[7, : SIZE[0], : SIZE[1]].astype(int) - picture(7).image).mean() < 4
@@ -97,7 +101,7 @@ def test_sound_is_kept_to_the_end_of_the_pictures(tmp_path: Path, codec: str, ke
     write_sound(source, codec)
     assert sound_of(source) == (source, "")
     film = film_at(tmp_path / "film.mp4", source)
-    write_film(film, pictures(), start_film(film, resume=False))
+    write_film(film, pictures(), start(film))
     name, seconds = sound_seconds(film.path)
     assert name == kept
     assert abs(seconds - (TIMES[-1] + 0.04)) < 0.15
@@ -105,13 +109,13 @@ def test_sound_is_kept_to_the_end_of_the_pictures(tmp_path: Path, codec: str, ke
 
 def test_no_sound_and_broken_sound_are_said_in_a_sentence(tmp_path: Path) -> None:
     silent = film_at(tmp_path / "silent.mp4")
-    write_film(silent, pictures(), start_film(silent, resume=False))
+    write_film(silent, pictures(), start(silent))
     assert sound_of(silent.path)[0] is None and "no sound" in sound_of(silent.path)[1]
     broken = tmp_path / "broken.mov"
     write_sound(broken, with_video=False)
     data = bytearray(broken.read_bytes())
-    start, end = data.index(b"mdat") + 4, data.index(b"moov")
-    data[start:end] = b"\xff" * (end - start)
+    first, end = data.index(b"mdat") + 4, data.index(b"moov")
+    data[first:end] = b"\xff" * (end - first)
     broken.write_bytes(data)
     path, sentence = sound_of(broken)
     assert path is None and "cannot be decoded" in sentence
@@ -124,10 +128,10 @@ def test_what_was_made_is_kept_and_continued(
     monkeypatch.setattr(parts, "STRETCH", stretch)
     film = film_at(tmp_path / "film.mp4")
     with pytest.raises(InputError, match="breaks off"):
-        write_film(film, pictures(fail_at=18), start_film(film, resume=False))
+        write_film(film, pictures(fail_at=18), start(film))
     assert len(decoded(film.path)[0]) == 18
     assert not json.loads(sidecar_path(film.path).read_text())["complete"]
-    done = start_film(film, resume=True)
+    done = start(film, resume=True)
     assert done == 18
     write_film(film, pictures(first=done), done)
     times, images = decoded(film.path)
@@ -144,7 +148,7 @@ def test_ctrl_c_finishes_the_file(tmp_path: Path) -> None:
         "        yield p\n"
         "        if p.time_s > 0.5: signal.raise_signal(signal.SIGINT)\n"
         f"film = film_at(Path({str(tmp_path / 'film.mp4')!r}))\n"
-        "write_film(film, slow(), start_film(film, resume=False))\n"
+        "write_film(film, slow(), start(film))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True)
     assert done.returncode in (1, -signal.SIGINT, 130) and b"KeyboardInterrupt" in done.stderr
@@ -155,10 +159,10 @@ def test_ctrl_c_finishes_the_file(tmp_path: Path) -> None:
 def test_another_film_cannot_be_continued(tmp_path: Path) -> None:
     film = film_at(tmp_path / "film.mp4")
     with pytest.raises(InputError, match="no interrupted work"):
-        start_film(film, resume=True)
-    start_film(film, resume=False)
+        start(film, resume=True)
+    start(film)
     with pytest.raises(InputError, match="another source"):
-        start_film(Film(film.path, 25, film.about, {"driver": "3"}), resume=True)
+        claim_parts(film.path, {"driver": "3"}, resume=True)
 
 
 def test_places_that_cannot_be_written_are_found_at_once(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from avatars.avatar.lens import Lens, pixel_centres
 from dnr.geometry.cameras import Camera
 
 FEATURES = 4
-ANCHOR = (0.0, 0.2, -0.3)
+ANCHOR = (0.0, 0.2, -0.7)
 """The point of the head frame that the head's layer is pinned to, in distances between the outer
 corners of the eyes."""
 CHIN, BLEND = 1.65, 0.65
@@ -85,11 +85,14 @@ def head_pixels(
     return pinned.anchor[:, None, None] + away
 
 
-def layer_line(camera: Camera, lens: Lens, eyes_m: Tensor) -> Tensor:  # [S, S]
-    """For one view, 1 where the head's layer is in charge to 0 where the torso's is."""
+def layer_shares(
+    camera: Camera, lens: Lens, eyes_m: Tensor
+) -> tuple[Tensor, Tensor]:  # [S, S] each
+    """For one view, where head's and torso's layer are in charge, 0 to 1. They overlap: the torso,
+    which is behind, is all there before the head begins to fade."""
     pixels = pixel_centres(lens.size, camera.world_to_camera)
     below = head_places(camera, pixels, eyes_m, float(eyes_m))[0, ..., 1] - CHIN
-    return (0.5 - below / BLEND).clamp(0, 1)
+    return (0.5 - below / BLEND).clamp(0, 1), (1.5 + below / BLEND).clamp(0, 1)
 
 
 def _pinned(camera: Camera, eyes_m: Tensor) -> Pinned:

@@ -7,7 +7,8 @@ or a broken source cost nothing, because the stretch is closed where it is.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -63,6 +64,17 @@ def claim_parts(film: Path, identity: dict[str, Any], resume: bool) -> int:
     for half in folder.glob("*.half"):
         half.unlink()
     return sum(count for _, _, count in stretches(film))
+
+
+@contextmanager
+def forget_if_empty(film: Path) -> Iterator[None]:
+    """If the block fails on bad input before the first picture, nothing is left behind."""
+    try:
+        yield
+    except InputError:
+        if not stretches(film):
+            remove_parts(film)
+        raise
 
 
 def remove_parts(film: Path) -> None:

@@ -14,7 +14,6 @@ from av.error import FFmpegError
 
 from avatars.film.parts import (
     Picture,
-    claim_parts,
     parts_folder,
     remove_parts,
     stretches,
@@ -35,7 +34,6 @@ class Film:
     path: Path  # ends in .mp4
     fps: float
     about: dict[str, Any]  # see provenance.py
-    identity: dict[str, Any]  # what an interrupted film and its continuation must share
     sound: Path | None = None
     total: int | None = None  # pictures in all, for the time left
 
@@ -53,11 +51,6 @@ def check_place(path: Path, resume: bool, replace: bool) -> None:
     with written_whole(path.with_name(f".{path.name}.try")) as beside:
         beside.touch()
     path.with_name(f".{path.name}.try").unlink()
-
-
-def start_film(film: Film, resume: bool) -> int:
-    """Make ready for writing, and return how many pictures are there from an earlier attempt."""
-    return claim_parts(film.path, film.identity, resume)
 
 
 def write_film(film: Film, pictures: Iterable[Picture], done: int) -> list[str]:

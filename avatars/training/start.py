@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from avatars.avatar.avatar import Avatar, AvatarConfig
-from avatars.avatar.layers import MARGIN, head_pixels, layer_line
+from avatars.avatar.layers import MARGIN, head_pixels, layer_shares
 from avatars.avatar.lens import camera_of, sampled
 from avatars.avatar.mirror import mirrored_uv
 from avatars.heads.head import Head
@@ -105,13 +105,13 @@ def _paint_layers(avatar: Avatar, clip: Clip) -> None:
         camera = camera_of(avatar.config.lens, frame.pose)
         photo = tensor_from_images(clip.frames[index])[0]
         mask = torch.from_numpy(clip.masks[index].astype(np.float32) / 255)[None]
-        above = layer_line(camera, avatar.config.lens, avatar.eyes_m)[None]
+        shares = layer_shares(camera, avatar.config.lens, avatar.eyes_m)
         moved = avatar.neck_moved(frame)[0] * avatar.share
         torso = (canvas * MARGIN + 1) / 2 * avatar.config.lens.size + moved
         places = (head_pixels(camera, canvas, avatar.eyes_m, half_m)[0], torso)
-        for total, at, own in zip(sums, places, (above, 1 - above), strict=True):
+        for total, at, own in zip(sums, places, shares, strict=True):
             inside = ((at >= 0) & (at <= avatar.config.lens.size)).all(dim=-1)[None]
-            if own is not above:  # below the picture the torso goes on
+            if total is sums[1]:  # below the picture the torso goes on
                 inside = torch.ones_like(inside)
             seen = sampled(torch.cat([photo, mask * own]), at) * inside
             alpha = seen[3:]

@@ -1,0 +1,120 @@
+"""A video becomes a clip to train on: tracked, cut out, masked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from avatars.avatar.avatar import AvatarConfig
+from avatars.avatar.files import Surroundings
+from avatars.detectors.mediapipe import PersonMasker, mediapipe_masker
+from avatars.heads.files import load_head
+from avatars.heads.head import Head
+from avatars.stage.square import square_around
+from avatars.tracking.options import TrackOptions
+from avatars.tracking.track_video import track_video
+from avatars.training.clip import Clip, lay_out
+from avatars.training.options import AvatarOptions
+from avatars.training.start import half_width_m
+from avatars.transfer.driver import performance_of
+from avatars.transfer.limits import Limits, limits
+from avatars.transfer.neutral import Neutral, neck_places, neutral
+from avatars.transfer.openings import eye_distance
+from dnr.errors import InputError
+from dnr.footage import footage_frames, open_footage
+from dnr.progress import progress
+from dnr.textures.pyramid import TextureConfig
+
+LEAST_FRAMES = 30
+TRACK = "track"
+"""Where the track of the video is kept in the run folder."""
+GAP = 8
+"""Frames between training and held-out ones: neighbours are nearly equal."""
+REST_SPREAD = (0.1, 0.15, 0.3)
+"""Turn in radians, expression, and eye distances that count as equally far from rest."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What training starts from."""
+
+    head: Head
+    train: Clip
+    held_out: Clip | None
+    rest: Neutral
+    limits: Limits
+    around: Surroundings
+    offsets: torch.Tensor  # [V]
+
+
+def prepare(options: AvatarOptions, cache: Path) -> Prepared:
+    """Track the video, and lay out its frames in `cache`."""
+    footage = open_footage(options.source)
+    wanted = TrackOptions(face=options.face, refine=options.refine, report=False)
+    kept = options.out / TRACK
+    track = track_video(options.source, kept if kept.is_dir() else cache / TRACK, wanted)
+    performance = performance_of(track)
+    if len(performance) < LEAST_FRAMES:
+        raise InputError(
+            f"{options.source} has {len(performance)} frames; an avatar needs at least "
+            f"{LEAST_FRAMES}, better a minute of talking"
+        )
+    head = load_head(track.head)
+    points = track.landmarks.numpy()
+    found = track.found.numpy()
+    square = square_around(points[found], footage.size, options.size)
+    masker = mediapipe_masker()
+    with progress(len(performance), "laying out frames") as shown:
+        clip, plate = lay_out(
+            footage, performance, points, track.focal, square, masker, cache, shown.update
+        )
+    count = len(clip) - round(options.held_out * len(clip))
+    train = clip.part(0, max(count - (GAP if options.held_out else 0), 1))
+    held_out = clip.part(count, len(clip)) if options.held_out else None
+    rest = neutral(head, train.performance)
+    around = Surroundings(square, _still(options.source, head, clip, rest, masker), plate)
+    ends = limits(train.performance, rest, neck_places(head, train.performance))
+    return Prepared(head, train, held_out, rest, ends, around, track.offsets)
+
+
+def avatar_config(options: AvatarOptions, prepared: Prepared) -> AvatarConfig:
+    """The avatar that `options` ask for, of the size of the clip's pictures."""
+    clip, left_out = prepared.train, set(options.ablate)
+    side = 256 if options.size <= 384 else 512
+    return AvatarConfig(
+        clip.lens,
+        TextureConfig(size=side, channels=16, levels=4, colour_size=2 * side),
+        half_width_m(clip),
+        canvas=max(round(options.size * 0.75) // 8 * 8, 64),
+        moving_channels=0 if "moving_texture" in left_out else 8,
+        widths=options.widths,
+        has_layers="layers" not in left_out,
+        hidden=("mouth", "tongue", "upper_teeth", "lower_teeth") if "mouth" in left_out else (),
+    )
+
+
+def _still(
+    source: Path, head: Head, clip: Clip, rest: Neutral, masker: PersonMasker
+) -> np.ndarray:  # uint8 [H, W, 4]
+    """The frame in which the person is nearest to rest, and the person's mask."""
+    number = nearest_to_rest(head, clip, rest)
+    for frame in footage_frames(open_footage(source), start=number):
+        mask = np.round(255 * masker(frame.image)).astype(np.uint8)
+        return np.dstack([frame.image, mask])
+    raise InputError(f"{source} ends before frame {number}; copy it again")
+
+
+def nearest_to_rest(head: Head, clip: Clip, rest: Neutral) -> int:
+    """Number of the frame in which pose and expression are most like `rest`."""
+    performance = clip.performance
+    turned = performance.head_to_camera[:, :, :3] - rest.rotation
+    acted = performance.motion.expression - rest.expression
+    shift = performance.head_to_camera[:, :, 3]
+    shift = (shift - shift.median(dim=0).values) / eye_distance(head, performance.identity)
+    parts = (turned.flatten(1), acted, shift)
+    far = sum(part.norm(dim=1) / unit for part, unit in zip(parts, REST_SPREAD, strict=True))
+    assert isinstance(far, torch.Tensor)
+    return int(far.masked_fill(~performance.found, torch.inf).argmin())

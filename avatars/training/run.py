@@ -1,0 +1,145 @@
+"""Training an avatar from the command line: video in, run folder out. Reads top to bottom."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+import torch
+
+from avatars.avatar.files import SavedAvatar, save_avatar
+from avatars.film.provenance import file_hash
+from avatars.training.checkpoints import load_checkpoint, save_checkpoint
+from avatars.training.consent import ask_consent
+from avatars.training.options import STEPS, AvatarOptions
+from avatars.training.prepare import TRACK, Prepared, avatar_config, prepare
+from avatars.training.results import write_results
+from avatars.training.scores import score_frames
+from avatars.training.start import start_avatar
+from avatars.training.state import AvatarState, averaged, new_state
+from avatars.training.steps import step
+from dnr import __version__
+from dnr.device import choose_device
+from dnr.images import write_png
+from dnr.progress import progress
+from dnr.training.results import command_line, plain
+from dnr.training.stopping import asked_to_stop
+from dnr.training.workspace import CHECKPOINT, check_out, claim, workspace
+
+SAVE_EVERY_S = 60.0
+LOOK_EVERY = 1.3
+"""A held-out frame is looked at whenever the number of steps has grown by this factor."""
+PROBE = 20
+"""Steps after which a budget in minutes becomes a number of steps."""
+
+
+def train_avatar(options: AvatarOptions) -> None:
+    """Train as `options` say and leave a complete run folder."""
+    device = choose_device(options.device)
+    check_out(options)
+    about = {} if options.resume else ask_consent(options.yes)
+    with workspace(options) as cache:
+        prepared = prepare(options, cache)
+        torch.manual_seed(options.seed)
+        config = avatar_config(options, prepared)
+        plate = prepared.around.plate
+        avatar = start_avatar(
+            config, prepared.head, prepared.train, prepared.rest, plate, prepared.offsets
+        )
+        total = options.steps if options.steps is not None else STEPS
+        budget = None if options.minutes is not None else total
+        state = new_state(avatar.moved(device), options.losses, budget)
+        identity = _identity(options, prepared)
+        checkpoint = options.out / CHECKPOINT
+        if options.resume:
+            load_checkpoint(checkpoint, state, identity)
+        else:
+            claim(options.out)
+            (cache / TRACK).rename(options.out / TRACK)
+        about |= _about(options)
+
+        def save() -> None:
+            save_checkpoint(checkpoint, state, identity)
+            with averaged(state) as shown:
+                save_avatar(options.out, _saved(shown, prepared, about))
+
+        save()  # the first avatar that can be driven, and a full disk shows now
+        with asked_to_stop() as stop:
+            _optimise(state, prepared, options, stop, save)
+            save()
+        with averaged(state) as shown:
+            write_results(options, shown, prepared, state, about)
+
+
+def _optimise(
+    state: AvatarState,
+    prepared: Prepared,
+    options: AvatarOptions,
+    stop: Callable[[], bool],
+    save: Callable[[], None],
+) -> None:
+    """Step until the budget is used up, showing progress, looking at held-out frames, saving."""
+    limit_s = None if options.minutes is None else options.minutes * 60
+    began, last_save = time.monotonic() - state.seconds, time.monotonic()
+    first, look_at, loss = state.step, state.step, 0.0
+    with progress(state.total, "training", start=state.step, limit_s=limit_s) as shown:
+        while state.total is None or state.step < state.total:
+            if stop():
+                return
+            if state.step >= look_at:
+                _look(state, prepared, options, loss)
+                look_at = max(int(state.step * LOOK_EVERY), state.step + 50)
+            loss = step(state, prepared.train, options.seed)
+            state.seconds = time.monotonic() - began
+            if state.total is None and limit_s is not None and state.step - first >= PROBE:
+                left = max(limit_s - state.seconds, 0)
+                state.total = state.step + int(left * state.step / max(state.seconds, 1e-3))
+                if options.steps is not None:
+                    state.total = min(state.total, options.steps)
+                shown.expect(state.total)
+            shown.update(state.step, psnr=state.history[-1].get("psnr"), loss=loss)
+            if time.monotonic() - last_save > SAVE_EVERY_S:
+                save()
+                last_save = time.monotonic()
+        _look(state, prepared, options, loss)
+
+
+def _look(state: AvatarState, prepared: Prepared, options: AvatarOptions, loss: float) -> None:
+    """Render one frame: a preview on disk, and a row of the history."""
+    clip = prepared.held_out or prepared.train
+    with averaged(state) as avatar:
+        scored = next(score_frames(avatar, clip.part(len(clip) // 2, len(clip) // 2 + 1)))
+    row: dict[str, float] = {"step": state.step, "seconds": state.seconds}
+    row |= {"loss": loss} if state.step else {}
+    row["psnr"] = scored.numbers["psnr"]
+    state.history.append(row)
+    write_png(options.out / "preview.png", np.concatenate([scored.truth, scored.render], axis=1))
+
+
+def _saved(avatar: Any, prepared: Prepared, about: dict[str, Any]) -> SavedAvatar:
+    return SavedAvatar(avatar, prepared.rest, prepared.limits, prepared.around, about)
+
+
+def _about(options: AvatarOptions) -> dict[str, Any]:
+    """What asset.json says about where the avatar comes from."""
+    return {
+        "source": {"name": options.source.name, "sha256": file_hash(options.source)},
+        "training": plain(asdict(options)),
+        "provenance": {"program": f"dnr {__version__}", "command": command_line()},
+    }
+
+
+def _identity(options: AvatarOptions, prepared: Prepared) -> dict[str, Any]:
+    """What a checkpoint and the run that continues it must share."""
+    digest = sha256()
+    performance = prepared.train.performance
+    for tensor in (performance.identity, performance.head_to_camera, *performance.motion):
+        digest.update(tensor.numpy().tobytes())
+    fixed = ("preset", "steps", "minutes", "size", "held_out", "seed", "ablate", "losses")
+    own = {name: getattr(options, name) for name in fixed}
+    own["losses"] = asdict(options.losses)
+    return {"video": file_hash(options.source), "track": digest.hexdigest()} | plain(own)

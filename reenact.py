@@ -1,0 +1,18 @@
+"""Animate a person: an avatar or a portrait does what somebody else does in a video."""
+
+import tyro
+
+from avatars.reenact.options import ReenactOptions
+from dnr.cli import run_command
+
+
+def main() -> None:
+    """Parse the command line, then write the video."""
+    options = tyro.cli(ReenactOptions, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
+    from avatars.reenact.command import reenact  # after parsing: errors answer at once
+
+    reenact(options)
+
+
+if __name__ == "__main__":
+    run_command(main)
