@@ -50,6 +50,12 @@ LANDMARKS = ModelFile("FLAME landmarks", ("landmark_embedding.npy",), DECA_SITE,
 TEMPLATE = ModelFile(
     "FLAME texture coordinates", ("head_template.obj", "head_template_mesh.obj"), DECA_SITE, MPI
 )
+MEDIAPIPE_POINTS = ModelFile(
+    "mediapipe's points on FLAME",
+    ("mediapipe_landmark_embedding.npz",),
+    "a checkout of SMIRK or EMOCA",
+    MPI,
+)  # optional: makes the table between expressions more exact
 MASKS = ModelFile("FLAME vertex masks", ("FLAME_masks.pkl",), FLAME_SITE, MPI)
 DECA_WEIGHTS = ModelFile("DECA weights", ("deca_model.tar",), DECA_SITE, MPI)
 EYE_MASK = ModelFile("DECA face mask", ("uv_face_eye_mask.png",), DECA_SITE, MPI)
@@ -76,6 +82,7 @@ ENGINES: Mapping[str, tuple[ModelFile, ...]] = {
         ROME_WEIGHTS,
         DECA_WEIGHTS,
         FLAME_2020,
+        LANDMARKS,
         TEMPLATE,
         ROME_FACES,
         ROME_UV_FACES,
@@ -96,13 +103,18 @@ def models_folder(given: Path | None = None) -> Path:
         return given
     if "DNR_MODELS" in os.environ:
         return Path(os.environ["DNR_MODELS"])
+    return user_cache() / "models"
+
+
+def user_cache() -> Path:
+    """Where this program may keep what it can make again."""
     if sys.platform == "darwin":
         cache = Path.home() / "Library" / "Caches"
     elif sys.platform == "win32":
         cache = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     else:
         cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
-    return cache / "dnr" / "models"
+    return cache / "dnr"
 
 
 def find_file(wanted: ModelFile, folder: Path) -> Path | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from flame_files import VERTICES, flame_arrays, write_flame
+from flame_files import VERTICES, flame_arrays, landmark_table, write_flame
 from published_nets import constants
 
 from avatars.deca.networks import Deca
@@ -31,6 +31,8 @@ def write_rome_folder(folder: Path, rng: np.random.Generator) -> None:
     (folder / "data").mkdir()
     data = folder / "data"
     write_flame(data / "generic_model.pkl", flame_arrays(rng))
+    marks = np.array(landmark_table(rng), object)
+    np.save(data / "landmark_embedding.npy", marks, allow_pickle=True)
     uv = rng.random((UVS, 2))
     lines = [f"v {x:.4f} {y:.4f} {z:.4f}" for x, y, z in rng.normal(size=(VERTICES, 3))]
     lines += [f"vt {u:.6f} {v:.6f}" for u, v in uv]

@@ -73,9 +73,18 @@ def flame_vertices(
     joints = flame.joint_regressor @ rest  # [B, 5, 3]; the published model moves them as well
     if offsets is not None:
         rest = rest + offsets
-    vectors = torch.stack([pose.root, pose.neck, pose.jaw, *pose.eyes.unbind(dim=1)], dim=1)
-    rotations = rotation_matrices(vectors)  # [B, 5, 3, 3]
-    return skinned(flame, rest, joints, rotations)
+    return skinned(flame, rest, joints, rotation_matrices(_vectors(pose)))
+
+
+def flame_joints(
+    flame: Flame, shape: Tensor, expression: Tensor, pose: FlamePose, joint: int
+) -> tuple[Tensor, Tensor]:  # [B, 3, 3], [B, 3]
+    """What `joint` does to points that only it moves: x -> turn x + shift."""
+    rest = flame.template + _blended(shape, flame.shape) + _blended(expression, flame.expression)
+    joints = flame.joint_regressor @ rest
+    turn, place = _chained(rotation_matrices(_vectors(pose)), joints)
+    shift = place[:, joint] - (turn[:, joint] @ joints[:, joint, :, None])[..., 0]
+    return turn[:, joint], shift
 
 
 def skinned(
@@ -93,6 +102,10 @@ def skinned(
     turns = torch.einsum("vj,bjrc->bvrc", flame.skin_weights, turn)
     shifts = flame.skin_weights @ shift
     return (turns @ posed[..., None])[..., 0] + shifts, place
+
+
+def _vectors(pose: FlamePose) -> Tensor:  # [B, 5, 3]
+    return torch.stack([pose.root, pose.neck, pose.jaw, *pose.eyes.unbind(dim=1)], dim=1)
 
 
 def _chained(rotations: Tensor, joints: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,125 @@
+"""From a user's FLAME file to tracks in both directions."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from flame_like import JAW_OPEN_RAD, write_flame_like
+
+from avatars.flame.kit import FlameKit, load_kit
+from avatars.formats.flame_track import FlameTrack, pinhole, track_vertices, views
+from avatars.formats.head_tracks import to_flame_track, to_head_track
+from avatars.heads.head import Motion, head_vertices, landmark_points
+from avatars.heads.rotations import rotation_matrices
+from avatars.tracking.track import Track, camera
+from dnr.errors import InputError
+
+SIZE, FRAMES = (240, 320), 6
+
+
+@pytest.fixture(scope="module")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> FlameKit:
+    folder = tmp_path_factory.mktemp("models")
+    write_flame_like(folder / "DECA" / "data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("avatars.model_files.user_cache", lambda: folder / "cache")
+        kit = load_kit(folder)
+    assert [path.suffix for path in (folder / "cache" / "converted").iterdir()] == [".npz"]
+    return kit
+
+
+@pytest.fixture
+def track(kit: FlameKit, generator: torch.Generator) -> Track:
+    """Somebody who talks, blinks, looks about and turns."""
+    head = kit.head
+    identity = torch.randn(len(head.identity), generator=generator) * 0.4
+    expression = torch.zeros(FRAMES, len(head.expression))
+    for frame, name in enumerate(("jawOpen", "mouthSmileLeft", "browInnerUp", "mouthPucker")):
+        expression[frame, head.expression_names.index(name)] = 0.9
+    gaze = (torch.rand(FRAMES, 1, 2, generator=generator) - 0.5).expand(-1, 2, -1) * 0.5
+    turn = rotation_matrices(torch.randn(FRAMES, 3, generator=generator) * 0.3)
+    turn = torch.diag(torch.tensor([1.0, -1.0, -1.0])) @ turn
+    place = torch.tensor([[0.02], [-0.01], [0.6]]).expand(FRAMES, 3, 1)
+    return Track(
+        head=head.name,
+        identity=identity,
+        offsets=torch.zeros(len(head.template)),
+        motion=Motion(expression, gaze, torch.zeros(FRAMES, 3)),
+        head_to_camera=torch.cat([turn, place], dim=2),
+        focal=500.0,
+        size=SIZE,
+        fps=25.0,
+        times=torch.arange(FRAMES, dtype=torch.float64) / 25,
+        landmarks=torch.zeros(FRAMES, 478, 2),
+        found=torch.ones(FRAMES, dtype=torch.bool),
+        doubt=torch.zeros(FRAMES),
+        crop=torch.zeros(FRAMES, 2, 3),
+    )
+
+
+def seen(kit: FlameKit, track: Track) -> torch.Tensor:  # [T, 478, 2] pixels
+    points = landmark_points(kit.head, head_vertices(kit.head, track.identity, track.motion))
+    return camera(track, torch.arange(len(track))).project(points)[..., :2]
+
+
+def test_the_kit_pairs_the_users_file_with_the_shipped_head(kit: FlameKit) -> None:
+    jaw = kit.table.jaw[kit.table.names.index("jawOpen"), 0]
+    assert float(jaw) == pytest.approx(JAW_OPEN_RAD, abs=0.02)
+    assert float(kit.pairing.gap.median()) < 1e-3
+
+
+def test_our_track_in_flames_codes_is_seen_at_the_same_pixels(kit: FlameKit, track: Track) -> None:
+    flame_track = to_flame_track(kit, track)
+    points = kit.pairing.points.on(track_vertices(kit.flame, flame_track), kit.flame.faces)
+    pixels = flame_track.camera.project(points)[..., :2]
+    off = (pixels - seen(kit, track)[:, :468]).norm(dim=2)
+    eyes = (seen(kit, track)[:, 33] - seen(kit, track)[:, 263]).norm(dim=1)
+    assert (off.median(dim=1).values / eyes < 0.01).all()
+    assert float(flame_track.jaw[0, 0]) == pytest.approx(0.9 * JAW_OPEN_RAD, abs=0.03)
+
+
+def test_a_track_comes_back_from_flames_codes(kit: FlameKit, track: Track) -> None:
+    back = to_head_track(kit, to_flame_track(kit, track), 25.0)
+    off = (seen(kit, back) - seen(kit, track)).norm(dim=2)
+    eyes = (seen(kit, track)[:, 33] - seen(kit, track)[:, 263]).norm(dim=1)
+    assert (off[:, :468].median(dim=1).values / eyes < 0.015).all()
+    torch.testing.assert_close(back.motion.gaze, track.motion.gaze, atol=1e-3, rtol=0)
+    opened = kit.head.expression_names.index("jawOpen")
+    assert float(back.motion.expression[0, opened]) == pytest.approx(0.9, abs=0.1)
+    torch.testing.assert_close(back.landmarks, seen(kit, back))
+    assert back.crop[0, 0, 0] > 0
+
+
+def test_a_moving_flame_head_becomes_a_moving_head(kit: FlameKit, generator) -> None:
+    """Root, neck and translation all end up in the pose; the torso's turn in the neck."""
+
+    def draw(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator) * 0.2
+
+    pose = torch.tensor([[1.0, 0, 0, 0], [0, -1, 0, 0], [0, 0, -1, 0.7]])
+    track = FlameTrack(
+        shape=draw(50),
+        expression=torch.zeros(FRAMES, 50),
+        rotation=draw(FRAMES, 3),
+        neck=draw(FRAMES, 3),
+        jaw=torch.zeros(FRAMES, 3),
+        eyes=torch.zeros(FRAMES, 2, 3),
+        eyelids=torch.zeros(FRAMES, 2),
+        translation=draw(FRAMES, 3) * 0.1,
+        camera=views(pose.expand(FRAMES, 3, 4), pinhole(500, 500, 160, 120), SIZE),
+        images=tuple(str(index) for index in range(FRAMES)),
+    )
+    for pivot in ("root", "origin"):
+        track = replace(track, pivot=pivot)
+        made = to_head_track(kit, track, 30.0)
+        points = kit.pairing.points.on(track_vertices(kit.flame, track), kit.flame.faces)
+        expected = track.camera.project(points)[..., :2]
+        off = (made.landmarks[:, :468] - expected).norm(dim=2)
+        assert float(off.median()) < 1.5
+        np.testing.assert_allclose(made.motion.neck, track.neck)
+    off_centre = replace(
+        track, camera=views(pose.expand(FRAMES, 3, 4), pinhole(500, 500, 100, 120), SIZE)
+    )
+    with pytest.raises(InputError, match="principal point is 60 pixels"):
+        to_head_track(kit, off_centre, 30.0)
