@@ -16,6 +16,7 @@ from av.error import FFmpegError
 from av.filter import Graph
 
 from dnr.errors import InputError
+from dnr.hdr import ordinary_rgb
 
 MOST_PIXELS = 8192 * 8192  # of one frame; checked before anything of that size is made
 MOST_STRETCHED = 4  # pixels that are wider or narrower than that are a mistake in the file
@@ -145,7 +146,7 @@ def upright(path: Path, frame: av.VideoFrame) -> np.ndarray:  # uint8 [H, W, 3]
         raise InputError(
             f"{path} says that its pixels are {ratio:g} times as wide as high. Convert it again."
         )
-    image = frame.to_ndarray(format="rgb24")
+    image = ordinary_rgb(frame)
     if width != frame.width:
         image = cv2.resize(image, (width, frame.height), interpolation=cv2.INTER_AREA)
     return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))

@@ -20,6 +20,7 @@ READING_ORDER = [  # a room may import itself and what is above it
     "dnr.progress",
     "dnr.images",
     "dnr.video",
+    "dnr.hdr",
     "dnr.footage",
     "dnr.geometry",
     "dnr.raster",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from dnr.capture.stored_images import read_rgba, stored_size
 from dnr.errors import InputError
 from dnr.files import new_folder
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
+PHONE_SUFFIXES = (".heic", ".heif")  # these need a reader of their own
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", *PHONE_SUFFIXES)
 LEAST_PHOTOS = 8
 JPEG_QUALITY = 96
 _FOCAL_35MM, _EXIF_BLOCK, _ORIENTATION = 0xA405, 0x8769, 0x0112
@@ -46,11 +48,9 @@ def collect_photos(
     """Bring the photos of `folder` into the new folder `out`, turned upright."""
     paths = photos_in(folder)
     if len(paths) < LEAST_PHOTOS:
-        apple = any(path.suffix.lower() in (".heic", ".heif") for path in folder.iterdir())
-        hint = " HEIC photos must be converted to JPEG first." if apple else ""
         raise InputError(
             f"{folder} has no transforms.json, and its {len(paths)} photos are too few to find "
-            f"cameras. Take at least 20 from all around.{hint}"
+            "cameras. Take at least 20 from all around."
         )
     if count is not None and count < len(paths):
         spread = np.linspace(0, len(paths) - 1, max(count, LEAST_PHOTOS))
@@ -58,9 +58,14 @@ def collect_photos(
     names, focals, sizes = [], [], []
     with new_folder(out) as beside:
         for number, path in enumerate(paths):
-            (height, width), turned = stored_size(path)
             name = f"{number:04d}{path.suffix.lower()}"
-            if turned:
+            if path.suffix.lower() in PHONE_SUFFIXES:
+                name = f"{number:04d}.jpg"
+                path = _as_jpeg(path, beside / name)
+            (height, width), turned = stored_size(path)
+            if path.parent == beside:
+                pass  # it is there already, and upright
+            elif turned:
                 name = f"{number:04d}.jpg"
                 _write_upright(path, beside / name)
             else:
@@ -78,6 +83,25 @@ def _counting(path: Path) -> list[tuple[int, str]]:
     """IMG_9 before IMG_10."""
     parts = re.findall(r"\d+|\D+", path.name.lower())
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
+def _as_jpeg(path: Path, out: Path) -> Path:
+    """`out`, after the HEIC photo `path` was written there, upright, with its focal length."""
+    try:
+        pillow_heif = import_module("pillow_heif")  # optional: its reader is under the LGPL
+    except ImportError as error:
+        raise InputError(
+            f"{path} is a HEIC photo, and the package that reads them is not installed. Run pip "
+            "install pillow-heif, or convert the photos to JPEG."
+        ) from error
+    try:
+        image = pillow_heif.open_heif(path).to_pillow()  # turned upright by its reader
+    except (OSError, ValueError, SyntaxError, EOFError, RuntimeError) as error:
+        raise InputError(f"the image {path} cannot be read: {error}. Copy it again.") from error
+    exif = image.getexif()
+    exif.pop(_ORIENTATION, None)
+    image.convert("RGB").save(out, quality=JPEG_QUALITY, exif=exif)
+    return out
 
 
 def _write_upright(path: Path, out: Path) -> None:

@@ -137,7 +137,9 @@ def _gather(source: Path, out: Path, options: CaptureOptions, record: dict[str, 
         if source.suffix.lower() in PHOTO_SUFFIXES:
             raise InputError(f"{source} is a single picture. Give a video or a folder of photos.")
         with progress(None, "choosing frames") as shown:
-            record["notes"] += extract_frames(source, images, options.frames, shown.update)
+            record["notes"] += extract_frames(
+                source, images, options.frames, shown.update, options.yes
+            )
         record |= {"focal_px": None, "single_lens": True}
     else:
         with progress(len(photos_in(source)), "reading photos") as shown:

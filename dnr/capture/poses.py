@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +11,7 @@ import torch
 
 from dnr.capture.colmap_models import lens_of
 from dnr.capture.posed_photos import Pose
+from dnr.capture.row_counts import watched_rows
 from dnr.errors import InputError
 from dnr.progress import progress
 
@@ -24,7 +21,6 @@ MOST_FEATURES = 4096
 LEAST_PIECE = 3  # photos
 LEAST_FEATURES = 200  # with fewer a photo is hardly ever placed
 MOST_NAMED = 5  # photos left out that a note names
-WATCHED_EVERY_S = 0.5
 TOO_FEW_DETAILS = "too few details (blurred, dark or blank)"
 LONGEST_SIDE = 1600  # pixels, for features
 LEAST_REGISTERED = 0.5  # of the photos
@@ -94,7 +90,7 @@ def register(
     pycolmap.logging.minloglevel = pycolmap.logging.FATAL.value
     scratch.mkdir(parents=True, exist_ok=True)
     database = scratch / "features.db"
-    with _watched(database, "keypoints", len(names), "finding details"):
+    with watched_rows(database, "keypoints", len(names), "finding details"):
         _find_features(pycolmap, database, folder, names, focal_px, single_lens)
     _match(pycolmap, database, len(names))
     options = pycolmap.IncrementalPipelineOptions()
@@ -167,34 +163,6 @@ class _Counter:
         self._shown.update(self._placed)
 
 
-@contextmanager
-def _watched(database: Path, table: str, total: int | None, what: str) -> Iterator[None]:
-    """Show how many rows a table has while the block fills it; the library itself is silent."""
-    ended = threading.Event()
-
-    def watch(shown: progress) -> None:
-        while not ended.wait(WATCHED_EVERY_S):
-            shown.update(_rows(database, table))
-
-    with progress(total, what) as shown:
-        watcher = threading.Thread(target=watch, args=(shown,), daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            watcher.join()
-        shown.update(_rows(database, table))
-
-
-def _rows(database: Path, table: str) -> int:
-    try:
-        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as opened:
-            return opened.execute(f"SELECT COUNT(*) FROM {table}").fetchone()[0]
-    except sqlite3.OperationalError:  # not there yet, or busy at this moment
-        return 0
-
-
 def _find_features(
     pycolmap: Any, database: Path, folder: Path, names: list[str],
     focal_px: float | None, single_lens: bool,
@@ -226,13 +194,13 @@ def _match(pycolmap: Any, database: Path, count: int) -> None:
     options.num_threads = torch.get_num_threads()
     if count <= MOST_FOR_EXHAUSTIVE:
         pairs = count * (count - 1) // 2
-        with _watched(database, "matches", pairs, "comparing photos"):
+        with watched_rows(database, "matches", pairs, "comparing photos"):
             pycolmap.match_exhaustive(database, options, device=pycolmap.Device.cpu)
         return
     pairing = pycolmap.SequentialPairingOptions()
     pairing.overlap = NEIGHBOURS_IN_TIME
     pairing.quadratic_overlap = True  # also 16, 32 ... photos later: a loop may close
-    with _watched(database, "matches", None, "comparing photos"):
+    with watched_rows(database, "matches", None, "comparing photos"):
         pycolmap.match_sequential(database, options, pairing, device=pycolmap.Device.cpu)
 
 

@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from dnr.errors import InputError
 from dnr.files import new_folder
 from dnr.footage import decoded_frames, opened, upright
+from dnr.hdr import dynamic_range
 
 LEAST_FRAMES = 8
 THUMBNAIL = 160  # pixels along the longer side, for motion
@@ -31,11 +32,16 @@ class Glance(NamedTuple):
 
 
 def extract_frames(
-    video: Path, out: Path, count: int, shown: Callable[[int], object] = int
+    video: Path,
+    out: Path,
+    count: int,
+    shown: Callable[[int], object] = int,
+    insist: bool = False,  # also where the picture hardly moves
 ) -> list[str]:
     """Write about `count` frames as JPEG files into the new folder `out`; returns notes.
 
-    Frames are upright and have square pixels. A video that breaks off is used up to there.
+    Frames are upright, have square pixels and the ordinary range of brightness. A video that breaks
+    off is used up to there.
     """
     glances, broken = look_through(video, shown)
     notes = [f"{video.name} breaks off after {len(glances)} frames: {broken}"] if broken else []
@@ -46,19 +52,23 @@ def extract_frames(
         )
     moved = sum(glance.motion for glance in glances)
     if moved < LEAST_MOTION:
-        raise InputError(
+        problem = (
             f"the picture hardly moves in {video} ({100 * moved:.0f} % of its width in all). Film "
             "again while walking around the scene."
         )
-    chosen = set(choose(glances, count))
+        if not insist:
+            raise InputError(f"{problem} Or try it all the same with --yes.")
+        notes.append(problem)
+    kinds = set()
     with new_folder(out) as beside:
-        for number, image in _upright_frames(video):
-            if number in chosen:
-                path = beside / f"{number:06d}.jpg"
-                flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
-                path.write_bytes(cv2.imencode(".jpg", image[..., ::-1], flags)[1].tobytes())
-            if number >= max(chosen):
-                break
+        for number, frame in _chosen_frames(video, set(choose(glances, count))):
+            kinds.add(dynamic_range(frame))
+            image = upright(video, frame)
+            flags = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY]
+            data = cv2.imencode(".jpg", image[..., ::-1], flags)[1].tobytes()
+            (beside / f"{number:06d}.jpg").write_bytes(data)
+    for kind in kinds - {None}:
+        notes.append(f"{video.name} is {kind}; its frames were brought to the ordinary range")
     return notes
 
 
@@ -122,10 +132,13 @@ def _grey(frame: av.VideoFrame, longer: int) -> np.ndarray:  # uint8 [H, W]
     return frame.reformat(width, height, "gray").to_ndarray()
 
 
-def _upright_frames(video: Path) -> Iterator[tuple[int, np.ndarray]]:  # uint8 [H, W, 3]
-    """All frames as they are to be shown, up to where the video breaks off."""
+def _chosen_frames(video: Path, chosen: set[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+    """The frames with these numbers, up to where the video breaks off."""
     try:
         for number, frame in enumerate(decoded_frames(video)):
-            yield number, upright(video, frame)
+            if number in chosen:
+                yield number, frame
+            if number >= max(chosen):
+                return
     except FFmpegError:
         return  # the first look has said so
