@@ -1,5 +1,6 @@
 """A ROME portrait that is driven by a tracked head."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +17,16 @@ from avatars.heads.files import load_head
 from avatars.heads.head import head_vertices, landmark_points, still
 from avatars.heads.rotations import rotation_matrices
 from avatars.oneshot.likeness import Likeness, fit_likeness
+from avatars.reenact.actors import find_actor
+from avatars.reenact.options import ReenactOptions
 from avatars.rome.actor import puppet
 from avatars.rome.avatar import RomeModel
 from avatars.rome.framing import SIZE, Square
 from avatars.rome.moved import Standing, moved_codes
 from avatars.rome.surface import rome_surface
 from avatars.transfer.performance import Frame
+from dnr.errors import InputError
+from dnr.images import write_png
 
 PHOTO = (300, 360)
 
@@ -140,3 +145,17 @@ def test_pictures_follow_the_performance(likeness: Likeness, generator) -> None:
     change = np.abs(opened - first).sum(axis=2)
     assert change[SIZE // 2 + 20 :].mean() > 5 * change[: SIZE // 2 - 20].mean()
     assert networks.asked[3:] == ["picture", "picture"]
+
+
+def test_reenact_names_the_missing_file(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    write_png(tmp_path / "me.png", np.zeros((80, 80, 3), np.uint8))
+    options = ReenactOptions(
+        tmp_path / "me.png",
+        tmp_path / "out.mp4",
+        tmp_path / "driver.mp4",
+        engine="rome",
+        models=tmp_path / "models",
+    )
+    with pytest.raises(InputError, match=r"no rome\.pth in .*models"):
+        find_actor(options, torch.device("cpu"))

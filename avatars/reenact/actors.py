@@ -7,11 +7,13 @@ from pathlib import Path
 import torch
 
 from avatars.film.provenance import file_hash
+from avatars.model_files import missing_files, models_folder
 from avatars.oneshot.actor import portrait_actor
 from avatars.reenact.actor import Actor
 from avatars.reenact.avatar_actor import avatar_actor
 from avatars.reenact.backdrop import CAPTURED
 from avatars.reenact.options import ReenactOptions
+from avatars.rome.actor import rome_actor
 from dnr.errors import InputError
 from dnr.files import read_json
 
@@ -28,11 +30,20 @@ def find_actor(options: ReenactOptions, device: torch.device) -> tuple[Actor, li
     if source.suffix.lower() in PHOTOS:
         if options.background != CAPTURED:
             raise InputError("--background is for avatars; a portrait keeps what is in the photo")
-        return portrait_actor(source)
+        return _photo_actor(options, device)
     raise InputError(
         f"{source} is neither the run folder of an avatar nor a photo. To animate the person in a "
         "video, first train an avatar: python train.py VIDEO --kind avatar --out RUN"
     )
+
+
+def _photo_actor(options: ReenactOptions, device: torch.device) -> tuple[Actor, list[str]]:
+    folder = models_folder(options.models)
+    has_rome = options.engine == "auto" and not missing_files("ROME", folder)
+    if options.engine in ("rome", "rome-linear") or has_rome:
+        linear = options.engine == "rome-linear"
+        return rome_actor(options.source, folder, device, linear=linear)
+    return portrait_actor(options.source)
 
 
 def own_video(run: Path) -> Path:

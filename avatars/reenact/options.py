@@ -56,6 +56,10 @@ class ReenactOptions:
     """Refine the driver's track on its pictures: slower, steadier turns."""
     save_motion: Path | None = None
     """Also write the driver's motion to this file (.npz), to replay it without the video."""
+    engine: Literal["auto", "built-in", "rome", "rome-linear"] = "auto"
+    """What animates a photo; auto takes ROME where all of its files are, see `dnr doctor`."""
+    models: Path | None = None
+    """Folder with licensed files of yours; by default DNR_MODELS, or dnr/models in the cache."""
     mark: bool = False
     """Write the word "synthetic" into a corner. Metadata says it always."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -30,10 +30,14 @@ PAPER = 1.0  # white, as published: a portrait's own background has its head in 
 
 
 def rome_actor(
-    path: Path, folder: Path, face: int | None = None, linear: bool = False
+    path: Path,
+    folder: Path,  # with the user's files
+    device: torch.device,
+    face: int | None = None,
+    linear: bool = False,
 ) -> tuple[Actor, list[str]]:
-    """The face in a photo, rebuilt as a mesh with hair; files in `folder`, notes for the user."""
-    model = load_rome_model(folder, linear)
+    """The face in a photo, rebuilt as a mesh with hair, and sentences about what to know."""
+    model = load_rome_model(folder, linear).to(device)
     kit = load_kit(folder, FLAME_2020)
     portrait = read_picture(path)
     landmarks = choose_face(path, portrait.image, mediapipe_detector(), face, portrait.notes)
@@ -57,9 +61,10 @@ def puppet(
     """What draws frames for a photo, uint8 [H, W, 3]; the networks read it once, here."""
     marks = torch.from_numpy(likeness.landmarks[list(IBUG)]).float()
     square = source_square(marks)
-    image = square.sample(tensor_from_images(photo))
-    matte = square.sample(torch.from_numpy(masker(photo)).float()[None, None])
-    points = square.to_square(marks)[None]
+    like = model.flame.template
+    image = square.sample(tensor_from_images(photo)).to(like)
+    matte = square.sample(torch.from_numpy(masker(photo)).float()[None, None]).to(like)
+    points = square.to_square(marks)[None].to(like)
     source = read_portrait(model, image, matte, points)
     standing = stand(model, read_face(model, image, points), likeness)
 
@@ -68,7 +73,7 @@ def puppet(
         change = frame.motion.expression - likeness.motion.expression
         expression, jaw = kit.table.to_flame(change)
         codes = moved_codes(standing, expression[:, :50], jaw, frame.pose[0])
-        rendering = drive(model, source, codes)
+        rendering = drive(model, source, DecaCodes(*(code.to(like) for code in codes)))
         cover = torch.sigmoid(rendering.matte)
         return images_from_tensor(rendering.image * cover + PAPER * (1 - cover))[0]
 
@@ -80,8 +85,9 @@ def stand(model: RomeModel, codes: DecaCodes, likeness: Likeness) -> Standing:
     vertices, root = posed(model, codes.shape, codes)
     regressor = model.flame.joint_regressor
     eyes: Tensor = (regressor[LEFT_EYE] + regressor[RIGHT_EYE]) @ vertices[0] / 2
+    codes = DecaCodes(*(code.cpu() for code in codes))
     square = source_square(torch.from_numpy(likeness.landmarks[list(IBUG)]).float())
     height, width = likeness.size
     middle = torch.tensor([width / 2, height / 2])
     pose = likeness.head_to_camera
-    return Standing(codes, square, pose, likeness.lens.focal, middle, eyes, root[0])
+    return Standing(codes, square, pose, likeness.lens.focal, middle, eyes.cpu(), root[0].cpu())
