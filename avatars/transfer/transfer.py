@@ -91,7 +91,10 @@ def _expression(
     driven = smoothed(driven, EXPRESSION_STEP) if options.smooth else driven
     parts = [region_of(name) in options.regions for name in person.head.expression_names]
     switch = options.strength * torch.tensor(parts).to(driven)
-    result = person.rest.expression + switch * (driven - driver_rest.expression)
+    # Expressions move skin by metres: on a head that was fitted smaller they say more.
+    sizes = [eye_distance(person.head, identity) for identity in (person.identity, driver.identity)]
+    grown = sizes[0] / sizes[1]
+    result = person.rest.expression + switch * grown * (driven - driver_rest.expression)
     result = _limited(result, person.limits)
     wanted = _wanted_openings(driver, driven, driver_rest, person, options)
     own = openings(person.head, person.identity)
