@@ -31,7 +31,7 @@ from dnr.progress import progress
 
 MOST_FACES, LEAST_FACES = 40_000, 1000
 PIXELS_PER_FACE = 100  # in all photos together; smaller faces show noise
-VOXELS_PER_PIXEL = 0.9  # along the diagonal of the box, and the longer side of the photos
+VOXELS_PER_PIXEL = 1.05  # along the diagonal of the box, and the longer side of the photos
 SMOOTHING = 0.7  # voxels
 POINTS_PER_VIEW = 5000  # of those that decide how large the box is
 LEAST_POINTS = 1000

@@ -10,13 +10,15 @@ import numpy as np
 from dnr.capture.photos import Photo
 from dnr.geometry.cameras import Camera
 
+MASK_ERROR_PX = 2  # outlines of masks are not taken more exactly than this
+
 
 class StereoView(NamedTuple):
     """One posed grey picture."""
 
     grey: np.ndarray  # float32 [H, W] in [0, 1]
     usable: np.ndarray  # bool [H, W]: the photo has data here and it shows the object
-    outside: np.ndarray  # bool [H, W]: the photo has data here and its mask says "not the object"
+    outside: np.ndarray  # bool [H, W]: the photo has data here and its mask surely excludes it
     intrinsics: np.ndarray  # float64 [3, 3], pixel centres at +0.5
     world_to_camera: np.ndarray  # float64 [4, 4]
 
@@ -52,10 +54,12 @@ def stereo_view(photo: Photo, camera: Camera) -> StereoView:
     """The view of `camera` (a batch of one)."""
     weights = np.array([0.299, 0.587, 0.114], np.float32) / 255
     valid, on_object = photo.valid == 255, photo.alpha > 127
+    around = np.ones((2 * MASK_ERROR_PX + 1, 2 * MASK_ERROR_PX + 1), np.uint8)
+    near_object = cv2.dilate(on_object.astype(np.uint8), around).astype(bool)
     return StereoView(
         np.ascontiguousarray(photo.rgb.astype(np.float32) @ weights),
         valid & on_object,
-        valid & ~on_object,
+        valid & ~near_object,
         camera.intrinsics[0].double().cpu().numpy(),
         camera.world_to_camera[0].double().cpu().numpy(),
     )

@@ -10,13 +10,13 @@ from numba import njit
 from dnr.capture.depth_maps import DepthMap
 from dnr.capture.stereo_views import StereoView
 
-VOXELS_ALONG_DIAGONAL = 430
+VOXELS_ALONG_DIAGONAL = 500
 MOST_VOXELS = 40_000_000  # 8 bytes each: two grids
 TRUNCATION = 4.0  # voxels, to both sides of a surface
 FREE_WEIGHT = 0.3  # of the space before a surface
 CLEAR = 0.5  # of the nearest depth that a photo measured: nothing stands in front of that
 CLEAR_VOXELS = (2, 12)  # around a camera, at least and at most
-PADDING = 0.12  # of the box, on each side
+PADDING = 0.25  # of the box, on each side: walls and floors go on beyond what was measured
 
 kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract", "reassoc", "arcp"})
 
