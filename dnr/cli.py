@@ -82,7 +82,8 @@ class MakeCapture:
     """Turn a video, photos or another program's cameras into a capture folder with a mesh."""
 
     source: Positional[Path]
-    """Video, folder of photos, COLMAP or nerfstudio project, or Blender data set."""
+    """Video, folder of photos, or another program's project: COLMAP, nerfstudio, Blender, Polycam,
+    Record3D, Metashape, RealityCapture."""
     out: Path
     """Capture folder to write, or to finish if an earlier attempt was stopped."""
     frames: int = 60
@@ -95,6 +96,8 @@ class MakeCapture:
     """Keep only the thing in the middle: with the photos' masks or, without any, with new ones."""
     surface: Literal["fused", "poisson"] = "fused"
     """How depths become a surface; what cannot be fused falls back to poisson."""
+    mesh: Path | None = None
+    """A mesh in the frame of the project's cameras, to be used instead of making one."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +235,9 @@ def capture(options: MakeCapture) -> None:
     """Make or finish the capture folder, and say how it went."""
     from dnr.capture.build import CaptureOptions, build_capture, quality_table
 
-    settings = CaptureOptions(options.frames, options.yes, options.object, options.surface)
+    settings = CaptureOptions(
+        options.frames, options.yes, options.object, options.surface, options.mesh
+    )
     for note in build_capture(options.source, options.out, settings):
         print(note)
     for what, measured, verdict in quality_table(options.out) if options.check else []:

@@ -20,6 +20,7 @@ from dnr.cli import MakeCapture, capture
 from dnr.errors import InputError
 from dnr.geometry.camera_files import DISTORTION_KEYS, read_frames, write_frames
 from dnr.geometry.cameras import Camera
+from dnr.geometry.mesh_files import load_mesh
 from dnr.geometry.meshes import Mesh
 from dnr.images import png_bytes
 from dnr.raster.rasterize import rasterize
@@ -214,16 +215,33 @@ def test_stereo_works_on_equally_many_pixels_of_every_shape() -> None:
 
 
 def test_training_takes_a_finished_capture_as_it_is(posed: Path, built: Path) -> None:
-    assert captured(built, built.parent / "run", False, False) == (built, [])
-    assert captured(posed, built.parent / "run", True, False) == (posed, [])
+    assert captured(built, built.parent / "run", None, False) == (built, [])
+    assert captured(posed, built.parent / "run", built / "mesh.obj", False) == (posed, [])
     assert mesh_is_made(built) and not mesh_is_made(posed)
+
+
+def test_a_mesh_of_the_users_own_is_taken_as_it_is(posed: Path, tmp_path: Path) -> None:
+    """Named, or found as mesh.ply beside another program's cameras; in their frame."""
+    (tmp_path / "own.obj").write_text("v 0 0 1\nv 1 0 1\nv 0 1 2\nf 1 2 3\n")
+    notes = build_capture(posed, tmp_path / "a", CaptureOptions(mesh=tmp_path / "own.obj"))
+    assert "the mesh is own.obj, as it was given" in notes
+    expected = [[0, 0, 1], [1, 0, 1], [0, 1, 2]]
+    found = load_mesh(tmp_path / "a" / "mesh.obj")
+    assert sorted(found.vertices.tolist()) == sorted(expected) and found.uvs.isfinite().all()
+    project = shutil.copytree(posed, tmp_path / "project")
+    shutil.copy(tmp_path / "own.obj", project / "mesh.obj")
+    notes = build_capture(project, tmp_path / "b", CaptureOptions())
+    assert "the mesh is mesh.obj, as it was given" in notes
+    assert not mesh_is_made(tmp_path / "b")
+    with pytest.raises(InputError, match="holds another capture"):
+        build_capture(posed, tmp_path / "a", CaptureOptions(mesh=project / "mesh.obj"))
 
 
 def test_what_cannot_be_captured_is_named(posed: Path, built: Path, tmp_path: Path) -> None:
     empty = tmp_path / "nothing here"
     empty.mkdir()
     with pytest.raises(InputError, match="not a capture"):
-        captured(empty, tmp_path / "run", False, False)
+        captured(empty, tmp_path / "run", None, False)
     with pytest.raises(InputError, match="there is no"):
         build_capture(tmp_path / "missing.mp4", tmp_path / "out", CaptureOptions())
     with pytest.raises(InputError, match="holds another capture"):

@@ -28,8 +28,9 @@ from dnr.capture.stereo import Depths, find_depths, load_depths, save_depths, st
 from dnr.capture.video_frames import extract_frames
 from dnr.errors import InputError
 from dnr.files import read_json, write_json
-from dnr.geometry.mesh_files import SUFFIXES, save_mesh
+from dnr.geometry.mesh_files import SUFFIXES, load_mesh, save_mesh
 from dnr.geometry.meshes import Mesh
+from dnr.geometry.unwrap import ensure_uvs
 from dnr.progress import progress
 
 FRAMES = 60
@@ -49,17 +50,19 @@ class CaptureOptions:
     """Keep only the thing in the middle: with the photos' masks or, without any, with new ones."""
     surface: Literal["fused", "poisson"] = "fused"
     """How depths become a surface; what cannot be fused falls back to poisson."""
+    mesh: Path | None = None
+    """A mesh in the frame of the project's cameras, to be used instead of making one."""
 
 
 def captured(
-    source: Path, out: Path, has_mesh: bool, yes: bool, isolate: bool = False
+    source: Path, out: Path, mesh: Path | None, yes: bool, isolate: bool = False
 ) -> tuple[Path, list[str]]:
     """A capture folder that can be trained on, and notes: `source` itself, or made from it.
 
     What is made stands beside the run folder `out`, so that further runs find it there.
     """
     posed = (source / "transforms.json").is_file()
-    if posed and (has_mesh or any((source / f"mesh{suffix}").is_file() for suffix in SUFFIXES)):
+    if posed and (mesh or _mesh_beside(source)):
         if isolate:
             raise InputError(
                 f"--object is for captures that have no mesh yet, but {source} has one; leave it "
@@ -73,7 +76,8 @@ def captured(
         )
     beside = out.with_name(f"{out.name}-capture")
     try:
-        return beside, build_capture(source, beside, CaptureOptions(yes=yes, object=isolate))
+        settings = CaptureOptions(yes=yes, object=isolate, mesh=mesh)
+        return beside, build_capture(source, beside, settings)
     except InputError as error:
         if not posed:
             raise
@@ -105,10 +109,21 @@ def build_capture(
             _gather(source, out, options, record)
             _find_poses(out, options, record)
         write_json(out / "capture.json", record)
+    own = options.mesh or _mesh_beside(source)
+    if own is not None and not (out / "mesh.obj").is_file():
+        save_mesh(out / "mesh.obj", ensure_uvs(load_mesh(own))[0])
+        record["notes"].append(f"the mesh is {own.name}, as it was given")
+        write_json(out / "capture.json", record)
     if not (out / "mesh.obj").is_file():
         _reconstruct(out, options, record, proxy_source or SOURCES[options.surface])
         write_json(out / "capture.json", record)
     return record["notes"]
+
+
+def _mesh_beside(source: Path) -> Path | None:
+    """The mesh that a project brings along."""
+    found = [source / f"mesh{suffix}" for suffix in SUFFIXES]
+    return next((path for path in found if path.is_file()), None)
 
 
 def _claim(source: Path, out: Path, options: CaptureOptions) -> dict[str, Any]:
@@ -116,6 +131,7 @@ def _claim(source: Path, out: Path, options: CaptureOptions) -> dict[str, Any]:
     if not source.exists():
         raise InputError(f"there is no {source}. Name a video, a folder of photos or a project.")
     about = {"source": str(source.resolve()), "frames": options.frames, "object": options.object}
+    about |= {"mesh": str(options.mesh.resolve())} if options.mesh else {}
     if (out / "capture.json").is_file():
         record = read_json(out / "capture.json")
         if {key: record.get(key, False) for key in about} != about:

@@ -65,9 +65,7 @@ def train(options: TrainOptions) -> None:
             "pixel on its own; choose --preset unet or paper"
         )
     check_out(options)
-    source, made = captured(
-        options.source, options.out, options.mesh is not None, options.yes, options.object
-    )
+    source, made = captured(options.source, options.out, options.mesh, options.yes, options.object)
     options = replace(options, source=source)
     capture = load_capture(source, options.mesh)
     if options.mesh is None and mesh_is_made(source):
