@@ -1,13 +1,18 @@
 """From a user's FLAME file to tracks in both directions."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from flame_like import JAW_OPEN_RAD, write_flame_like
+from torch import nn
 
+from avatars.deca.camera import crop, crop_box, project, to_photo
+from avatars.deca.networks import DecaCodes, split_codes
 from avatars.flame.kit import FlameKit, load_kit
+from avatars.formats.deca_track import deca_flame_track, read_codes, start_from_deca
 from avatars.formats.flame_track import FlameTrack, pinhole, track_vertices, views
 from avatars.formats.head_tracks import to_flame_track, to_head_track
 from avatars.heads.head import Motion, head_vertices, landmark_points
@@ -123,3 +128,42 @@ def test_a_moving_flame_head_becomes_a_moving_head(kit: FlameKit, generator) -> 
     )
     with pytest.raises(InputError, match="principal point is 60 pixels"):
         to_head_track(kit, off_centre, 30.0)
+
+
+def test_decas_answers_start_a_track(kit: FlameKit, generator) -> None:
+    """Where DECA's own camera puts the face is where the track has it."""
+    frames = 4
+    codes = DecaCodes(
+        torch.randn(1, 100, generator=generator).expand(frames, -1) * 0.5,
+        torch.zeros(frames, 50),
+        torch.randn(frames, 50, generator=generator) * 0.1,
+        torch.randn(frames, 6, generator=generator) * torch.tensor([0.3] * 3 + [0.1, 0, 0]),
+        torch.tensor([[8.0, 0.01, 0.02]]) + torch.randn(frames, 3, generator=generator) * 0.01,
+        torch.zeros(frames, 9, 3),
+    )
+    box = torch.tensor([[500.0, 380.0, 300.0]]) + torch.randn(frames, 3, generator=generator) * 20
+    size, focal = (720, 1280), 4000.0
+    track = deca_flame_track(kit.flame, codes, box, size, focal)
+    vertices = track_vertices(kit.flame, track)
+    points = kit.pairing.points.on(vertices, kit.flame.faces)
+    pixels = track.camera.project(points)[..., :2]
+    expected = to_photo(project(points, codes.camera), box)
+    apart = (expected[:, 33] - expected[:, 263]).norm(dim=1)
+    assert ((pixels - expected).norm(dim=2).median(dim=1).values / apart < 0.03).all()
+    made = start_from_deca(kit, codes, box, size, focal, 25.0)
+    off = (made.landmarks[:, :468] - expected).norm(dim=2).median(dim=1).values
+    assert (off / apart < 0.06).all()
+
+
+def test_decas_encoder_is_shown_the_published_crop(generator) -> None:
+    class Shown(nn.Module):
+        def coarse(self, image: torch.Tensor) -> DecaCodes:
+            self.image = image
+            return split_codes(torch.zeros(len(image), 236))
+
+    deca: Any = Shown()
+    points = torch.rand(2, 68, 2, generator=generator) * 60 + 80
+    photos = torch.rand(2, 3, 240, 250, generator=generator)
+    codes, box = read_codes(deca, photos, points)
+    assert codes.pose.shape == (2, 6) and torch.equal(box, crop_box(points))
+    torch.testing.assert_close(deca.image, crop(photos, box))
