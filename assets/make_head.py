@@ -23,7 +23,7 @@ COMPONENTS = 60
 CHEST, ARMS = -0.31, 0.32  # metres from the eyes: the bust ends there
 MIRRORED = np.array([-1, 1, 1], np.float32)
 TEETH_SCALE = np.array([0.8, 1.0, 1.0])
-TEETH_MOVE = {"upper_teeth": (0.0, 0.0, -0.003), "lower_teeth": (0.0, -0.003, -0.005)}  # metres
+TEETH_MOVE = {"upper_teeth": (0.0, -0.0015, 0.003), "lower_teeth": (0.0, -0.0015, 0.001)}  # metres
 HEAD_FILE = Path(__file__).with_name("head.npz")
 WEIGHTS = {"torso": 0.1, "mouth": 0.3, "tongue": 0.3, "upper_teeth": 0.3, "lower_teeth": 0.3}
 """How much these parts count where identities are compared; faces count 1."""
@@ -139,11 +139,11 @@ def learn_identities(
 
 
 def behind_lips(template: np.ndarray, on_chart: dict[str, np.ndarray]) -> np.ndarray:  # [V, 3]
-    """Moves the rows of teeth inwards: the base mesh's touch the cheeks and show through smiles."""
+    """Brings the rows of teeth together: the base mesh's touch the cheeks, far behind the lips."""
     move = np.zeros_like(template)
-    for row, inwards in TEETH_MOVE.items():
+    for row, shift in TEETH_MOVE.items():
         teeth = template[on_chart[row]]
-        move[on_chart[row]] = teeth * TEETH_SCALE - teeth + inwards
+        move[on_chart[row]] = teeth * TEETH_SCALE - teeth + shift
     return move
 
 

@@ -31,6 +31,7 @@ SKIN = 468  # points on the skin; then right iris and left iris, a centre and a 
 STEPS = 5  # candidates lie on a grid of so many steps along each edge of a face
 STRAY_M = 0.008  # errors beyond this count no more
 REACH_M = 0.016  # candidates around the best vertex
+ON_MIDDLE_M = 1e-5
 EYES = ("right_eyeball", "left_eyeball")
 FACES = [
     {},
@@ -52,6 +53,7 @@ class Sample(NamedTuple):
     vertices: np.ndarray  # [V, 3]
     world_to_camera: np.ndarray  # [4, 4]
     marks: np.ndarray  # [478, 2] pixels
+    is_symmetric: bool  # the mean head at rest, from straight ahead
 
 
 def views(head: Head) -> Iterator[tuple[Motion, torch.Tensor, float, float]]:
@@ -91,7 +93,9 @@ def take_samples(head: Head) -> tuple[list[Sample], int]:
         found = detector.process(picture(head, vertices, camera, texture)).multi_face_landmarks
         if found:
             marks = np.array([[mark.x, mark.y] for mark in found[0].landmark]) * SIZE
-            samples.append(Sample(vertices.numpy(), camera.world_to_camera[0].numpy(), marks))
+            plain = yaw == 0 and not identity.any() and not motion.expression.any()
+            matrix = camera.world_to_camera[0].numpy()
+            samples.append(Sample(vertices.numpy(), matrix, marks, plain))
     return samples, count
 
 
@@ -131,26 +135,50 @@ def distances(samples: list[Sample], points: np.ndarray, marks: np.ndarray) -> n
     return found
 
 
-def place(head: Head, samples: list[Sample]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Face, weights and median distance in metres of the best surface point for each skin mark."""
+def place(head: Head, samples: list[Sample]) -> tuple[np.ndarray, np.ndarray]:
+    """Face and weights of the best surface point for each skin mark, symmetric across the face.
+
+    A point and its mirror image are tried together for a mark and its partner.
+    """
     vertices = np.stack([sample.vertices for sample in samples])
     marks = np.stack([sample.marks for sample in samples])[:, :SKIN].astype(np.float32)
-    faces, bary = candidates(head)
-    points = head.template.numpy()[head.faces.numpy()[faces]]
-    points = (points * bary[..., None]).sum(axis=1)
-    outside = np.unique(head.faces.numpy()[faces])
-    coarse = distances(samples, vertices[:, outside], marks)
-    best = outside[np.minimum(coarse, STRAY_M).mean(axis=0).argmin(axis=1)]  # [468]
-    chosen, spread = np.empty(SKIN, np.int64), np.empty(SKIN)
-    corners = head.faces.numpy()[faces]
-    for mark in range(SKIN):
-        near = np.linalg.norm(points - head.template.numpy()[best[mark]], axis=1) < REACH_M
-        moved = (vertices[:, corners[near]] * bary[near][:, :, None]).sum(axis=2)
-        gap = distances(samples, moved, marks[:, mark : mark + 1])[:, 0]  # [S, C]
-        winner = np.minimum(gap, STRAY_M).mean(axis=0).argmin()
-        chosen[mark] = near.nonzero()[0][winner]
-        spread[mark] = np.median(gap[:, winner])
-    return faces[chosen], bary[chosen], spread
+    template, faces, mirror = head.template.numpy(), head.faces.numpy(), head.mirror.numpy()
+    rows, bary = candidates(head)
+    corners = faces[rows]
+    points = (template[corners] * bary[..., None]).sum(axis=1)
+    skin = np.unique(corners)
+    coarse = np.minimum(distances(samples, vertices[:, skin], marks), STRAY_M).mean(axis=0)
+    best = template[skin[coarse.argmin(axis=1)]]  # [468, 3]
+    partner = partners(marks[[sample.is_symmetric for sample in samples]])
+    row_of = {tuple(sorted(face)): row for row, face in enumerate(faces.tolist())}
+    chosen, weights = np.empty(SKIN, np.int64), np.empty((SKIN, 3))
+    for mark, other in enumerate(partner):
+        if other < mark:
+            continue  # placed with its partner
+        near = np.linalg.norm(points - best[mark], axis=1) < REACH_M
+        if other == mark:
+            near &= np.abs(points[:, 0]) < ON_MIDDLE_M
+        error = 0.0
+        for one, ends in ((mark, corners[near]), (other, mirror[corners[near]])):
+            moved = np.einsum("sncx,nc->snx", vertices[:, ends], bary[near])
+            strays = distances(samples, moved, marks[:, one : one + 1])[:, 0]
+            error = error + np.minimum(strays, STRAY_M).mean(axis=0)
+        winner = np.flatnonzero(near)[np.argmin(error)]
+        for one, ends in ((other, mirror[corners[winner]]), (mark, corners[winner])):
+            chosen[one] = row_of[tuple(sorted(ends.tolist()))]
+            order = [ends.tolist().index(corner) for corner in faces[chosen[one]].tolist()]
+            weights[one] = bary[winner][order]
+    return chosen, weights
+
+
+def partners(marks: np.ndarray) -> np.ndarray:  # [S, 468, 2], symmetric pictures -> [468]
+    """For each mark the one that is its mirror image."""
+    flipped = np.array([SIZE, 0]) + marks * [-1, 1]
+    gap = np.linalg.norm(marks[:, :, None] - flipped[:, None], axis=3).mean(axis=0)
+    partner = linear_sum_assignment(gap + gap.T)[1]
+    if not np.array_equal(partner[partner], np.arange(SKIN)):
+        raise ValueError("landmarks must pair up across the face")
+    return partner
 
 
 def candidates(head: Head) -> tuple[np.ndarray, np.ndarray]:
@@ -163,34 +191,6 @@ def candidates(head: Head) -> tuple[np.ndarray, np.ndarray]:
     grid = [(a, b) for a in range(STEPS + 1) for b in range(STEPS + 1 - a)]
     weights = np.array([(a, b, STEPS - a - b) for a, b in grid], np.float32) / STEPS
     return np.repeat(rows, len(grid)), np.tile(weights, (len(rows), 1))
-
-
-def symmetric(head: Head, face: np.ndarray, bary: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The same points, each moved to the middle between itself and its partner's mirror image."""
-    template, faces = head.template.double().numpy(), head.faces.numpy()
-    point = (template[faces[face]] * bary[..., None]).sum(axis=1)
-    flipped = point * [-1, 1, 1]
-    gap = np.linalg.norm(point[:, None] - flipped[None], axis=2)
-    partner = linear_sum_assignment(gap + gap.T)[1]
-    if not np.array_equal(partner[partner], np.arange(len(partner))):
-        raise ValueError("landmarks must pair up across the face")
-    wanted = (point + flipped[partner]) / 2
-    all_faces, all_bary = candidates(head)
-    places = (template[faces[all_faces]] * all_bary[..., None]).sum(axis=1)
-    row_of = {tuple(sorted(corners)): row for row, corners in enumerate(faces.tolist())}
-    new_face, new_bary = face.copy(), bary.copy()
-    for mark, other in enumerate(partner):
-        if other < mark:  # mirrored exactly
-            corners = head.mirror.numpy()[faces[new_face[other]]]
-            new_face[mark] = row_of[tuple(sorted(corners.tolist()))]
-            for corner, weight in zip(corners, new_bary[other], strict=True):
-                new_bary[mark, faces[new_face[mark]].tolist().index(corner)] = weight
-        else:
-            nearest = np.linalg.norm(places - wanted[mark], axis=1).argmin()
-            new_face[mark], new_bary[mark] = all_faces[nearest], all_bary[nearest]
-    moved = (template[faces[new_face]] * new_bary[..., None]).sum(axis=1) - point
-    print(f"mirroring moved points by {1000 * np.median(np.linalg.norm(moved, axis=1)):.2f} mm")
-    return new_face, new_bary
 
 
 def iris_points(head: Head) -> tuple[np.ndarray, np.ndarray]:
@@ -220,8 +220,7 @@ def main() -> None:
     head = read_head(HEAD_FILE)
     samples, count = take_samples(head)
     print(f"mediapipe found the face in {len(samples)} of {count} pictures")
-    face, bary, _ = place(head, samples)
-    face, bary = symmetric(head, face, bary)
+    face, bary = place(head, samples)
     iris_face, iris_bary = iris_points(head)
     all_faces, all_bary = np.append(face, iris_face), np.concatenate([bary, iris_bary])
     vertices = np.stack([sample.vertices for sample in samples])

@@ -112,7 +112,7 @@ def _skin(texels: Texels, look: Look) -> np.ndarray:  # [N, 3]
     beard = look.stubble * np.exp(-(((y + 0.10) / 0.028) ** 4)) * (z > -0.06)
     beard *= np.clip(0.6 + 0.6 * noise(point, 1500.0, look.seed + 3, beard), 0, 1)
     colour *= 1 - 0.55 * np.clip(beard, 0, 1)[:, None] * np.array([1.0, 0.95, 0.9])
-    lips = _smooth(texels.weight["lips"], 0.35, 0.65)
+    lips = _smooth(texels.weight["lips"], 0.15, 0.85)
     lines = 1 + 0.12 * noise(point * [3, 0.3, 1], 500.0, look.seed + 4, lips)
     _lay(colour, lips, np.outer(lines, look.lips))
     return colour
