@@ -238,6 +238,39 @@ def test_metashape_lenses_that_are_not_understood(tmp_path: Path) -> None:
         import_cameras(bomb, tmp_path / "capture")
 
 
+def test_nerfstudio_sets_keep_lenses_masks_splits_and_frame(tmp_path: Path) -> None:
+    """One lens for all but one photo, which has its own; nerfstudio has turned the world."""
+    true, source = poses(3), tmp_path / "set"
+    write_photos(source / "images", 3)
+    (source / "masks").mkdir()
+    Image.new("L", (40, 30), 255).save(source / "masks" / "1.png")
+    frames = [
+        {"file_path": f"./images/my photo {n}.png", "transform_matrix": opengl(matrix).tolist()}
+        for n, matrix in enumerate(true)
+    ]
+    frames[1] |= {"mask_path": "masks/1.png", "fl_x": 70.0, "fl_y": 71.0, "cx": 18.0, "cy": 14.0}
+    frames[2] |= {"split": "test", "k1": 0.2}
+    turned = [[0, 1, 0, 0], [1, 0, 0, 0], [0, 0, -1, 0]]
+    document = {"camera_model": "OPENCV", "w": 40, "h": 30, "fl_x": 50, "fl_y": 51, "cx": 19}
+    document |= {"cy": 16, "k3": 0.05, "applied_transform": turned, "frames": frames}
+    (source / "transforms.json").write_text(json.dumps(document))
+    notes = import_cameras(source, tmp_path / "capture")
+    assert "applied_transform" in notes[0]
+    kept = json.loads((tmp_path / "capture" / "transforms.json").read_text())
+    assert kept["applied_transform"] == turned
+    views, _ = load_views(tmp_path / "capture")
+    for view, matrix in zip(views, true, strict=True):
+        np.testing.assert_allclose(view.camera.world_to_camera[0], matrix, atol=1e-5)
+    focal = [float(view.camera.intrinsics[0, 0, 0]) for view in views]
+    assert focal == [50, 70, 50] and views[2].distortion == (0.2, 0, 0, 0, 0.05)
+    assert [view.split for view in views] == ["train", "train", "test"]
+    assert views[1].mask_path is not None and views[0].mask_path is None
+    document["camera_model"] = "OPENCV_FISHEYE"
+    (source / "transforms.json").write_text(json.dumps(document))
+    with pytest.raises(InputError, match="Undistort the photos first"):
+        import_cameras(source, tmp_path / "fisheye")
+
+
 def test_other_folders_are_no_projects(tmp_path: Path) -> None:
     write_photos(tmp_path, 2)
     assert not known_project(tmp_path)

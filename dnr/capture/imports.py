@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from dnr.capture.posed_photos import Pose, write_transforms
 from dnr.capture.reality_capture import read_reality_capture, reality_capture_file
 from dnr.capture.stored_images import stored_size
 from dnr.errors import InputError
-from dnr.files import written_whole
-from dnr.geometry.camera_files import DISTORTION_KEYS, Frame, read_frames
+from dnr.files import read_json, written_whole
+from dnr.geometry.camera_files import DISTORTION_KEYS, MOST_BYTES, Frame, read_frames
 
 IMAGE_FOLDERS = ("images", "image", "rgb")
 
@@ -36,8 +37,20 @@ def import_cameras(source: Path, out: Path) -> list[str]:
     """Write the photos and `transforms.json` of `out`; returns notes. The world's frame is kept."""
     poses, root, notes = _read(source)
     _copy(root, out, [name for pose in poses for name in (pose.name, pose.mask) if name])
-    write_transforms(out / "transforms.json", [_placed(pose) for pose in poses])
+    kept = _frame_of(source / "transforms.json")
+    if "applied_transform" in kept:
+        notes.append(
+            "the frame is transforms.json's, which nerfstudio has turned (applied_transform): "
+            "a mesh in the frame of the original project must be turned alike"
+        )
+    write_transforms(out / "transforms.json", [_placed(pose) for pose in poses], kept=kept)
     return [*notes, f"{len(poses)} cameras imported"]
+
+
+def _frame_of(path: Path) -> dict[str, Any]:
+    """How the file's frame stands to that of the project that it was made from."""
+    document = read_json(path, MOST_BYTES) if path.is_file() else {}
+    return {key: document[key] for key in ("applied_transform", "applied_scale") if key in document}
 
 
 def _read(source: Path) -> tuple[list[Pose], Path, list[str]]:

@@ -23,8 +23,10 @@ class Pose(NamedTuple):
     mask: str | None = None
 
 
-def write_transforms(path: Path, poses: list[Pose], folder: str = "images") -> None:
-    """Write the cameras of photos that lie in `folder` beside `path`."""
+def write_transforms(
+    path: Path, poses: list[Pose], folder: str = "images", kept: dict[str, Any] | None = None
+) -> None:
+    """Write the cameras of photos that lie in `folder` beside `path`, and what is to be `kept`."""
     frames: list[dict[str, Any]] = []
     for pose in poses:
         to_world = np.linalg.inv(pose.world_to_camera)
@@ -35,4 +37,4 @@ def write_transforms(path: Path, poses: list[Pose], folder: str = "images") -> N
         frame |= {key: float(pose.lens[key]) for key in LENS_KEYS}
         frame |= {key: int(pose.lens[key]) for key in ("w", "h")}
         frames.append(frame | {"transform_matrix": to_world.tolist()})
-    write_json(path, {"frames": frames})
+    write_json(path, (kept or {}) | {"frames": frames})
