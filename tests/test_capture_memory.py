@@ -42,9 +42,9 @@ def repeated(clip: Path, path: Path, times: int) -> None:
             with av.open(str(clip)) as source:
                 stream = source.streams.video[0]
                 target = target or out.add_stream_from_template(stream)
-                length = round(SECONDS / stream.time_base)
+                length = round(SECONDS / (stream.time_base or 1))
                 for packet in source.demux(stream):
-                    if packet.dts is None:
+                    if packet.pts is None or packet.dts is None:
                         continue
                     packet.pts, packet.dts = packet.pts + turn * length, packet.dts + turn * length
                     packet.stream = target
