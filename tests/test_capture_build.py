@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +159,24 @@ def test_a_stage_that_broke_off_is_resumed_after_the_last_finished_one(
     assert not list(out.rglob(".*")) and not (out / "cache").exists()
 
 
+@pytest.mark.slow
+def test_a_killed_process_leaves_what_the_next_one_goes_on_from(
+    posed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "capture"
+    code = "import sys; from pathlib import Path; from dnr.capture.build import *; "
+    code += "build_capture(Path(sys.argv[1]), Path(sys.argv[2]), CaptureOptions())"
+    with subprocess.Popen([sys.executable, "-c", code, str(posed), str(out)]) as process:
+        while process.poll() is None and not (out / "cache" / "depths.npz").exists():
+            time.sleep(0.02)
+        process.kill()
+    assert not (out / "mesh.obj").exists()
+    monkeypatch.delattr(build, "find_depths")
+    build_capture(posed, out, CaptureOptions())
+    assert len(load_capture_mesh(load_capture(out))[0]) > 1000
+    assert not list(out.rglob(".*"))
+
+
 def test_a_surface_that_cannot_be_fused_is_poissons(
     posed: Path, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -246,6 +267,8 @@ def test_what_cannot_be_captured_is_named(posed: Path, built: Path, tmp_path: Pa
         build_capture(tmp_path / "missing.mp4", tmp_path / "out", CaptureOptions())
     with pytest.raises(InputError, match="holds another capture"):
         build_capture(posed.parent, built, CaptureOptions())
+    with pytest.raises(InputError, match="holds another capture"):
+        build_capture(posed, built, CaptureOptions(object=True))
     with pytest.raises(InputError, match="single picture"):
         build_capture(posed / "images" / "00.png", tmp_path / "out2", CaptureOptions())
     with pytest.raises(InputError, match="--frames"):
