@@ -1,8 +1,10 @@
 """From a user's FLAME file to tracks in both directions."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -12,13 +14,16 @@ from torch import nn
 from avatars.deca.camera import crop, crop_box, project, to_photo
 from avatars.deca.networks import DecaCodes, split_codes
 from avatars.flame.kit import FlameKit, load_kit
+from avatars.formats.convert import convert, read_any
 from avatars.formats.deca_track import deca_flame_track, read_codes, start_from_deca
 from avatars.formats.flame_track import FlameTrack, pinhole, track_vertices, views
 from avatars.formats.head_tracks import to_flame_track, to_head_track
+from avatars.formats.options import ConvertOptions
 from avatars.heads.head import Motion, head_vertices, landmark_points
 from avatars.heads.rotations import rotation_matrices
-from avatars.tracking.track import Track, camera
+from avatars.tracking.track import Track, camera, load_track, save_track
 from dnr.errors import InputError
+from dnr.video import write_video
 
 SIZE, FRAMES = (240, 320), 6
 
@@ -167,3 +172,52 @@ def test_decas_encoder_is_shown_the_published_crop(generator) -> None:
     codes, box = read_codes(deca, photos, points)
     assert codes.pose.shape == (2, 6) and torch.equal(box, crop_box(points))
     torch.testing.assert_close(deca.image, crop(photos, box))
+
+
+@pytest.mark.parametrize("target", ["vhap", "metrical", "imavatar", "nha", "cap4d"])
+def test_convert_there_and_back(
+    kit: FlameKit, track: Track, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: Any
+) -> None:
+    monkeypatch.setattr("avatars.formats.convert.load_kit", lambda folder: kit)
+    (tmp_path / "own").mkdir()
+    save_track(tmp_path / "own", track)
+    name = {"imavatar": "a.json", "nha": "a.npz", "cap4d": "a.npz"}.get(target, "a")
+    convert(ConvertOptions(tmp_path / "own", tmp_path / name, to=target))
+    answer = convert(ConvertOptions(tmp_path / name, tmp_path / "back"))
+    assert answer == f"wrote {tmp_path / 'back'}: {FRAMES} frames"
+    if target == "imavatar":  # the file does not say how large its pictures are: 512 x 512
+        return
+    back = load_track(tmp_path / "back")
+    off = (back.landmarks[:, :468] - seen(kit, track)[:, :468]).norm(dim=2)
+    eyes = (seen(kit, track)[:, 33] - seen(kit, track)[:, 263]).norm(dim=1)
+    assert (off.median(dim=1).values / eyes < 0.02).all()
+
+
+def test_convert_writes_pictures_and_masks(
+    kit: FlameKit, track: Track, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rng
+) -> None:
+    monkeypatch.setattr("avatars.formats.convert.load_kit", lambda folder: kit)
+    frames = rng.integers(0, 255, (FRAMES, *SIZE, 3), np.uint8)
+    write_video(tmp_path / "clip.mp4", frames)
+    crop = torch.zeros(FRAMES, 2, 3, dtype=torch.float64)
+    crop[:, 0, 0] = crop[:, 1, 1] = 256 / 200
+    crop[:, :, 2] = -256 / 200 * torch.tensor([60.0, 20.0])
+    track = replace(track, crop=crop)
+    own = tmp_path / "own"
+    (own / "masks").mkdir(parents=True)
+    save_track(own, track)
+    for number in range(FRAMES):
+        cv2.imwrite(str(own / "masks" / f"{number:06d}.png"), np.full((256, 256), 255, np.uint8))
+    options = ConvertOptions(own, tmp_path / "out", to="vhap", video=tmp_path / "clip.mp4")
+    convert(options)
+    mask = cv2.imread(str(tmp_path / "out" / "fg_masks" / "00003.png"), cv2.IMREAD_GRAYSCALE)
+    assert mask is not None and mask.shape == SIZE
+    rows, columns = np.nonzero(mask > 127)
+    assert (columns.min(), columns.max()) == (60, 259) and (rows.min(), rows.max()) == (20, 219)
+    assert len(list((tmp_path / "out" / "images").glob("*.png"))) == FRAMES
+    write_video(tmp_path / "short.mp4", frames[:3])
+    with pytest.raises(InputError, match="3 frames for 6"):
+        convert(replace(options, out=tmp_path / "two", video=tmp_path / "short.mp4"))
+    assert not (tmp_path / "two").exists()
+    with pytest.raises(InputError, match="no known track"):
+        read_any(tmp_path / "clip.mp4")

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from avatars.flame.model import Flame, FlamePose, flame_vertices, rest_pose
-from avatars.heads.rotations import rotation_matrices
+from avatars.heads.rotations import rotation_matrices, rotation_vectors
 from dnr.geometry.cameras import Camera
 from dnr.shapes import check_shape
 
@@ -72,6 +72,27 @@ def about_root(flame: Flame, track: FlameTrack) -> FlameTrack:
     root = _root_joints(flame, track)
     turned = (rotation_matrices(track.rotation) @ root[..., None])[..., 0]
     return replace(track, translation=track.translation + turned - root, pivot="root")
+
+
+def about_origin(flame: Flame, track: FlameTrack) -> FlameTrack:
+    """The same motion with rotations about the world's origin."""
+    if track.pivot == "origin":
+        return track
+    root = _root_joints(flame, track)
+    turned = (rotation_matrices(track.rotation) @ root[..., None])[..., 0]
+    return replace(track, translation=track.translation + root - turned, pivot="origin")
+
+
+def camera_at_rest(flame: Flame, track: FlameTrack) -> FlameTrack:
+    """The same pictures with a camera at the origin that looks at the face, and a moving head."""
+    track = head_at_rest(flame, track)
+    to_camera = track.camera.world_to_camera
+    facing = torch.diag(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    moves = facing @ to_camera  # the diagonal is its own inverse
+    rotation = rotation_vectors(moves[:, :3, :3])
+    moved = replace(track, rotation=rotation, translation=moves[:, :3, 3], pivot="origin")
+    camera = views(facing[:3].expand(len(track), 3, 4), track.camera.intrinsics, track.camera.size)
+    return about_root(flame, replace(moved, camera=camera))
 
 
 def head_at_rest(flame: Flame, track: FlameTrack) -> FlameTrack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from math import atan, degrees
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,8 +56,14 @@ def read_insta(folder: Path) -> InstaScene:
     )
 
 
-def write_insta(folder: Path, track: FlameTrack, flame: Flame, template: Mesh) -> None:
-    """The folder without its pictures; `template` gives uvs. At most half of the clip is tests."""
+def write_insta(
+    folder: Path,
+    track: FlameTrack,
+    flame: Flame,
+    template: Mesh,  # for its uvs
+    pictures: Callable[[Path], object] = lambda folder: None,
+) -> None:
+    """The folder, with what `pictures` adds. At most half of the clip is for tests."""
     vertices = track_vertices(flame, track)
     shape = track.shape[None]
     canonical = flame.template + torch.tensordot(shape, flame.shape[: shape.shape[1]], dims=1)[0]
@@ -87,6 +94,7 @@ def write_insta(folder: Path, track: FlameTrack, flame: Flame, template: Mesh) -
         for name, part in parts.items():
             text = json.dumps(top | {"frames": part}, indent=4, sort_keys=True)
             (beside / f"transforms{name}.json").write_text(text)
+        pictures(beside)
 
 
 def _mesh(template: Mesh, vertices: Tensor) -> Mesh:

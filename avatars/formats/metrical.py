@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,9 @@ def read_metrical(folder: Path) -> FlameTrack:
     )
 
 
-def write_metrical(folder: Path, track: FlameTrack) -> None:
+def write_metrical(
+    folder: Path, track: FlameTrack, pictures: Callable[[Path], object] = lambda folder: None
+) -> None:
     """Frames that hold what readers of this format use. `track` must have its head at rest."""
     if any(bool(moving.any()) for moving in (track.rotation, track.translation, track.neck)):
         raise ValueError("track must have its head at rest; move the camera instead (head_at_rest)")
@@ -72,6 +75,7 @@ def write_metrical(folder: Path, track: FlameTrack) -> None:
                 "global_step": index,
             }
             torch.save(content, beside / "checkpoint" / f"{Path(image).stem}.frame")
+        pictures(beside)
 
 
 def _frame(path: Path) -> dict[str, Any]:

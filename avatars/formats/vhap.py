@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import atan
 from pathlib import Path
 from typing import Any
@@ -60,8 +60,10 @@ def read_vhap(folder: Path, split: str | None = None) -> FlameTrack:
     )
 
 
-def write_vhap(folder: Path, track: FlameTrack) -> None:
-    """Everything but the pictures; the last tenth of the frames is for tests."""
+def write_vhap(
+    folder: Path, track: FlameTrack, pictures: Callable[[Path], object] = lambda folder: None
+) -> None:
+    """The folder, with what `pictures` adds; the last tenth of the frames is for tests."""
     if track.pivot != "root":
         raise ValueError("track must turn about the root joint; use about_root")
     with new_folder(folder) as beside:
@@ -78,6 +80,7 @@ def write_vhap(folder: Path, track: FlameTrack) -> None:
         for name, part in (("", slice(None)), ("_train", slice(cut)), ("_test", slice(cut, None))):
             chosen = content | {"frames": content["frames"][part]}
             (beside / f"transforms{name}.json").write_text(json.dumps(chosen, indent=2))
+        pictures(beside)
 
 
 def read_vhap_tracking(path: Path) -> FlameTrack:
