@@ -52,7 +52,8 @@ class Evaluate:
     run: Positional[Path]
     """Run folder, as train.py writes it."""
     data: Path | None = None
-    """Capture folder with the photos; by default the one the asset was trained on."""
+    """Capture folder with the photos, or for an avatar a video, its own or one to drive it; by
+    default what the asset was trained on."""
     split: Literal["test", "train"] = "test"
     """Which of the capture's views to compare with."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
@@ -216,7 +217,17 @@ def evaluate(options: Evaluate) -> None:
     """Print the asset's scores as JSON."""
     from dnr.asset import Asset
     from dnr.device import choose_device
+    from dnr.files import read_json
     from dnr.training.evaluation import evaluate_asset
+
+    asset_file = options.run / "asset.json"
+    if asset_file.is_file() and read_json(asset_file).get("kind") == "avatar":
+        from avatars.training.evaluation import evaluate_avatar
+
+        device = choose_device(options.device)
+        scores = evaluate_avatar(options.run, options.data, options.split, device)
+        print(json.dumps(scores, indent=2))
+        return
 
     asset = Asset.load(options.run, choose_device(options.device))
     scores = evaluate_asset(options.run, asset, options.data, options.split)

@@ -52,10 +52,10 @@ def test_places_on_the_heads_canvas_lead_back_to_their_pixels() -> None:
     clip, _ = toy_clip(frames=4)
     camera = camera_of(LENS, clip.performance.head_to_camera, JITTER)
     pixels = pixel_centres(SIZE, clip.performance.head_to_camera)
-    eyes_m = torch.tensor(0.09)
-    places = head_places(camera, pixels, eyes_m, 0.2)
+    pin = torch.tensor([0.0, 0.02, -0.04])
+    places = head_places(camera, pixels, pin, 0.2)
     for view in range(4):
-        back = head_pixels(camera, places[view], eyes_m, 0.2)[view]
+        back = head_pixels(camera, places[view], pin, 0.2)[view]
         assert torch.allclose(back, pixels, atol=1e-3)
 
 

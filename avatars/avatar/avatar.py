@@ -101,7 +101,7 @@ class Avatar(nn.Module):
         self.identity = nn.Buffer(torch.zeros(len(head.identity)))
         self.offsets = nn.Buffer(torch.zeros(len(head.template)))
         self.neck = nn.Buffer(torch.zeros(3))  # at rest before the camera, metres
-        self.eyes_m = nn.Buffer(torch.tensor(0.09))  # between the eyes' outer corners
+        self.pin = nn.Buffer(torch.zeros(3))  # of the head's layer, metres in the head frame
         self.plate = nn.Buffer(plate)
         self.faces = _shown_faces(head, config.hidden)
 
@@ -135,7 +135,7 @@ class Avatar(nn.Module):
             points,
             hit,
             normals.permute(2, 0, 1),
-            head_places(camera, pixels, self.eyes_m, self.config.half_m),
+            head_places(camera, pixels, self.pin, self.config.half_m),
             steady,
             self.neck_moved(frame),
             behind[None],

@@ -16,11 +16,11 @@ from avatars.avatar.lens import Lens, pixel_centres
 from dnr.geometry.cameras import Camera
 
 FEATURES = 4
-ANCHOR = (0.0, 0.2, -0.7)
+PIN = (0.0, 0.2, -0.4)
 """The point of the head frame that the head's layer is pinned to, in distances between the outer
-corners of the eyes."""
+corners of the eyes. How far back is best differs from clip to clip: see `training.hair_pin`."""
 CHIN, BLEND = 1.65, 0.65
-"""How far below the anchor the head's layer ends, and over what it fades, in the same unit."""
+"""How far below the pin the head's layer ends, and over what it fades, in the same unit."""
 SHARE = 0.5
 """Of the neck's motion that the torso follows before training."""
 MARGIN = 1.25
@@ -67,38 +67,37 @@ class Pinned(NamedTuple):
 
 
 def head_places(
-    camera: Camera, pixels: Tensor, eyes_m: Tensor, half_m: float
-) -> Tensor:  # [S, S, 2], []
+    camera: Camera, pixels: Tensor, pin: Tensor, half_m: float
+) -> Tensor:  # [S, S, 2], [3]
     """Where each pixel lies on the head's canvas, which is 2 * half_m wide: [B, S, S, 2]."""
-    pinned = _pinned(camera, eyes_m)
+    pinned = _pinned(camera, pin)
     away = pixels[None] - pinned.anchor[:, None, None]
     scale = (pinned.per_metre * half_m)[:, None, None, None]
     return (away @ pinned.axes[:, None].transpose(2, 3)) / scale
 
 
 def head_pixels(
-    camera: Camera, places: Tensor, eyes_m: Tensor, half_m: float
-) -> Tensor:  # [S, S, 2], []
+    camera: Camera, places: Tensor, pin: Tensor, half_m: float
+) -> Tensor:  # [S, S, 2], [3]
     """The inverse: pixels where places on the canvas are seen, [B, S, S, 2]."""
-    pinned = _pinned(camera, eyes_m)
+    pinned = _pinned(camera, pin)
     away = places[None] @ pinned.axes[:, None] * (pinned.per_metre * half_m)[:, None, None, None]
     return pinned.anchor[:, None, None] + away
 
 
 def layer_shares(
-    camera: Camera, lens: Lens, eyes_m: Tensor
+    camera: Camera, lens: Lens, pin: Tensor, eyes_m: float
 ) -> tuple[Tensor, Tensor]:  # [S, S] each
     """For one view, where head's and torso's layer are in charge, 0 to 1. They overlap: the torso,
     which is behind, is all there before the head begins to fade."""
     pixels = pixel_centres(lens.size, camera.world_to_camera)
-    below = head_places(camera, pixels, eyes_m, float(eyes_m))[0, ..., 1] - CHIN
+    below = head_places(camera, pixels, pin, eyes_m)[0, ..., 1] - CHIN
     return (0.5 - below / BLEND).clamp(0, 1), (1.5 + below / BLEND).clamp(0, 1)
 
 
-def _pinned(camera: Camera, eyes_m: Tensor) -> Pinned:
-    above = (ANCHOR[0], ANCHOR[1] + 0.5, ANCHOR[2])
-    points = camera.world_to_camera.new_tensor([ANCHOR, above]) * eyes_m
-    on_screen = camera.project(points)  # [B, 2, 3]
+def _pinned(camera: Camera, pin: Tensor) -> Pinned:
+    above = pin + pin.new_tensor([0.0, 0.05, 0.0])
+    on_screen = camera.project(torch.stack([pin, above]))  # [B, 2, 3]
     anchor, depth = on_screen[:, 0, :2], on_screen[:, 0, 2]
     down = functional.normalize(anchor - on_screen[:, 1, :2], dim=-1)
     across = torch.stack([down[:, 1], -down[:, 0]], dim=-1)

@@ -87,6 +87,13 @@ def lay_out(
     return clip, plate
 
 
+def spread_frames(clip: Clip, count: int) -> list[int]:
+    """Frames with a measured pose, spread over the clip."""
+    found = clip.performance.found.nonzero()[:, 0].tolist() or list(range(len(clip)))
+    chosen = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
+    return [found[index] for index in chosen]
+
+
 def lens_of(square: Square, focal: float) -> Lens:  # focal in pixels of the frame
     """The tracker's camera, whose axis goes through the middle of the frame, in the square."""
     height, width = square.frame

@@ -24,15 +24,19 @@ DEFINITION = {
 }
 
 
-def measured(images: Iterable[np.ndarray]) -> np.ndarray:  # uint8 [H, W, 3] each -> [T, 9]
-    """The measures of every picture in the order of NAMES; NaN where no face is found."""
+def measured(
+    images: Iterable[np.ndarray],  # uint8 [H, W, 3] each
+) -> tuple[np.ndarray, np.ndarray]:  # [T, 9], [N, 478, 2]
+    """The measures of every picture in the order of NAMES, NaN where no face is found; and the
+    landmarks of those where one is."""
     detect = mediapipe_detector()
-    rows = []
+    rows, found = [], []
     for image in images:
         faces = detect(image)
         points = faces[0].points if faces else np.full((478, 2), np.nan)
         rows.append(measures(points))
-    return np.array(rows).reshape(-1, len(NAMES))
+        found += [points] if faces else []
+    return np.array(rows).reshape(-1, len(NAMES)), np.array(found).reshape(-1, 478, 2)
 
 
 def measures(points: np.ndarray) -> np.ndarray:  # [478, 2] -> [9]

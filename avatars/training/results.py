@@ -12,6 +12,7 @@ import torch
 
 from avatars.avatar.avatar import Avatar
 from avatars.avatar.files import SavedAvatar, save_avatar
+from avatars.training.measures import DEFINITION as FOLLOWING
 from avatars.training.measures import agreement, measured
 from avatars.training.options import AvatarOptions
 from avatars.training.prepare import Prepared
@@ -23,7 +24,7 @@ from dnr.images import images_from_tensor
 from dnr.progress import progress
 from dnr.training.metrics import lpips_or_none
 from dnr.training.report import Report, View, write_report
-from dnr.training.results import command_line, plain, say_where
+from dnr.training.results import command_line, plain
 from dnr.video import write_video
 
 STRIP, VIEWS = 8, 16
@@ -48,9 +49,9 @@ def write_results(
     numbers: dict[str, float] = {}
     if clip is not None:
         numbers = summary(scored, clip.masks)
-        numbers |= agreement(
-            measured(item.truth for item in scored), measured(item.render for item in scored)
-        )
+        wanted, _ = measured(item.truth for item in scored)
+        made, _ = measured(item.render for item in scored)
+        numbers |= agreement(wanted, made)
         write_video(options.out / FILM, _side_by_side(scored), prepared.train.performance.fps)
     per_second = state.step / state.seconds if state.seconds else 0.0
     training = {
@@ -60,7 +61,7 @@ def write_results(
         "steps_per_second": round(per_second, 2),
         "frames": len(prepared.train),
     }
-    metrics = {"test": numbers, "train": training, "definition": DEFINITION}
+    metrics = {"test": numbers, "train": training, "definition": DEFINITION | FOLLOWING}
     write_json(options.out / "metrics.json", metrics)
     write_report(
         options.out,
@@ -86,7 +87,15 @@ def write_results(
     )
     saved = SavedAvatar(avatar, prepared.rest, prepared.limits, prepared.around, about)
     save_avatar(options.out, saved)
-    say_where(options.out)
+    _say(options, numbers)
+
+
+def _say(options: AvatarOptions, numbers: dict[str, float]) -> None:
+    """Print the scores, and where to find what."""
+    words = "".join(f"  {name} {value:.4g}" for name, value in numbers.items())
+    print(f"held-out frames:{words}" if words else "no frames were held out, so none are scored")
+    print(f"avatar: {options.out}\nreport: {options.out / 'report' / 'index.html'}")
+    print(f"drive it: python reenact.py {options.out} --driving CLIP.mp4 --out OUT.mp4")
 
 
 def film_strips(scored: list[Scored]) -> list[tuple[str, np.ndarray]]:

@@ -14,7 +14,8 @@ from avatars.avatar.lens import camera_of, sampled
 from avatars.avatar.mirror import mirrored_uv
 from avatars.heads.head import Head
 from avatars.stage.plate import filled
-from avatars.training.clip import Clip
+from avatars.training.clip import Clip, spread_frames
+from avatars.training.hair_pin import canvas_places, hair_pin
 from avatars.transfer.neutral import Neutral
 from avatars.transfer.openings import eye_distance
 from dnr.images import tensor_from_images
@@ -43,10 +44,10 @@ def start_avatar(
         avatar.neck.copy_(rest.neck)
         if offsets is not None:
             avatar.offsets.copy_(offsets)
-        avatar.eyes_m.copy_(eye_distance(head, clip.performance.identity))
     avatar.code.fit(head, clip.performance.motion)
     _paint_skin(avatar, clip)
     if config.has_layers:
+        avatar.pin.copy_(hair_pin(avatar, clip))
         _paint_layers(avatar, clip)
     return avatar
 
@@ -55,13 +56,6 @@ def half_width_m(clip: Clip) -> float:
     """Half of what the head's layer must span to fill the picture wherever the head is."""
     depth = float(clip.performance.head_to_camera[:, 2, 3].median())
     return 0.62 * clip.lens.size * depth / clip.lens.focal
-
-
-def spread_frames(clip: Clip, count: int) -> list[int]:
-    """Frames with a measured pose, spread over the clip."""
-    found = clip.performance.found.nonzero()[:, 0].tolist() or list(range(len(clip)))
-    chosen = np.linspace(0, len(found) - 1, min(count, len(found))).round().astype(int)
-    return [found[index] for index in chosen]
 
 
 def _paint_skin(avatar: Avatar, clip: Clip) -> None:
@@ -96,19 +90,18 @@ def _seen_pixels(avatar: Avatar, clip: Clip) -> Iterator[SeenPixels]:
 def _paint_layers(avatar: Avatar, clip: Clip) -> None:
     """Mean colour and mask of the person, seen from the head and from the torso."""
     size, half_m = avatar.config.canvas, avatar.config.half_m
-    line = (torch.arange(size) + 0.5) / size * 2 - 1
-    row, column = torch.meshgrid(line, line, indexing="ij")
-    canvas = torch.stack([column, row], dim=-1)
+    canvas = canvas_places(size)
+    eyes_m = float(eye_distance(avatar.head, avatar.identity))
     sums = [torch.zeros(5, size, size) for _ in range(2)]  # colour, mask, frames seen
     for index in spread_frames(clip, LAYER_FRAMES):
         frame = clip.performance.frame(index)
         camera = camera_of(avatar.config.lens, frame.pose)
         photo = tensor_from_images(clip.frames[index])[0]
         mask = torch.from_numpy(clip.masks[index].astype(np.float32) / 255)[None]
-        shares = layer_shares(camera, avatar.config.lens, avatar.eyes_m)
+        shares = layer_shares(camera, avatar.config.lens, avatar.pin, eyes_m)
         moved = avatar.neck_moved(frame)[0] * avatar.share
         torso = (canvas * MARGIN + 1) / 2 * avatar.config.lens.size + moved
-        places = (head_pixels(camera, canvas, avatar.eyes_m, half_m)[0], torso)
+        places = (head_pixels(camera, canvas, avatar.pin, half_m)[0], torso)
         for total, at, own in zip(sums, places, shares, strict=True):
             inside = ((at >= 0) & (at <= avatar.config.lens.size)).all(dim=-1)[None]
             if total is sums[1]:  # below the picture the torso goes on
