@@ -20,6 +20,7 @@ from avatars.synthetic.studio import FOCAL, open_studio, project, take_picture
 from avatars.synthetic.voice import RATE, speak
 from dnr.errors import InputError
 from dnr.files import new_folder
+from dnr.progress import progress
 from dnr.video import add_h264, encodable
 
 VIDEO, TRUTH = "actor.mp4", "truth.npz"
@@ -32,7 +33,7 @@ class FilmOptions:
     actor: ActorName = "A"
     """Who: two people of different shape, skin, voice and light."""
     frames: int = 150
-    """How many pictures."""
+    """How many pictures, at most 10000."""
     seed: int = 0
     """Of the performance: another one acts differently."""
     size: int = 256
@@ -41,7 +42,7 @@ class FilmOptions:
     """Pictures a second."""
 
     def __post_init__(self) -> None:
-        for name, least, most in (("frames", 1, 100_000), ("size", 64, 1024), ("fps", 1, 120)):
+        for name, least, most in (("frames", 1, 10_000), ("size", 64, 1024), ("fps", 1, 120)):
             if not least <= getattr(self, name) <= most:
                 raise InputError(f"--{name} must be {least} to {most}, got {getattr(self, name)}")
 
@@ -101,10 +102,12 @@ def _pictures(
     studio = open_studio(head, ACTORS[options.actor], options.size)
     corners = head.faces[head.landmark_faces].numpy()
     share = head.landmark_bary.double().numpy()[..., None]
-    for frame in range(options.frames):
-        points = posed(head, rest, performance, frame)
-        landmarks[frame] = project((points[corners] * share).sum(axis=1), options.size)[:, :2]
-        yield take_picture(studio, points, grain_seed=options.seed * 1_000_003 + frame)
+    with progress(options.frames, "frames") as shown:
+        for frame in range(options.frames):
+            points = posed(head, rest, performance, frame)
+            landmarks[frame] = project((points[corners] * share).sum(axis=1), options.size)[:, :2]
+            yield take_picture(studio, points, grain_seed=options.seed * 1_000_003 + frame)
+            shown.update(frame + 1)
 
 
 def _write_video(

@@ -50,7 +50,7 @@ def paint(head: Head, look: Look, size: int = 1024) -> np.ndarray:  # [S, S, 3],
     _lay(colour, hair, np.outer(strands, look.hair))
     _lay(colour, texels.weight["shoulders"], _cloth(texels, look))
     _lay(colour, texels.weight["mouth"], (0.30, 0.09, 0.09))
-    _lay(colour, texels.weight["tongue"], np.outer(_light_in_mouth(texels), (0.55, 0.22, 0.22)))
+    _lay(colour, texels.weight["tongue"], np.outer(_light_in_mouth(texels), (0.44, 0.16, 0.16)))
     for row in ("upper_teeth", "lower_teeth"):
         _lay(colour, texels.weight[row], _teeth(texels))
     for side in ("right", "left"):
@@ -157,8 +157,9 @@ def _teeth(texels: Texels) -> np.ndarray:  # [N, 3]
 
 
 def _light_in_mouth(texels: Texels) -> np.ndarray:  # [N]
-    """Little light gets to the back teeth."""
-    return 0.12 + 0.88 * _smooth(texels.point[:, 2], -0.022, 0.008)
+    """Little light gets to the back teeth and into the corners."""
+    x, _, z = texels.point.T
+    return 0.12 + 0.88 * _smooth(z, -0.016, 0.012) * (1 - 0.85 * _smooth(np.abs(x), 0.008, 0.020))
 
 
 def _cloth(texels: Texels, look: Look) -> np.ndarray:  # [N, 3]

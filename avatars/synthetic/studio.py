@@ -16,6 +16,16 @@ from avatars.synthetic.zbuffer import draw
 FOCAL = 1.8  # image widths
 FINER = 2  # samples along each side of a pixel
 GRAIN = 1.2 / 255  # the camera's noise
+SKIN_SHINE = 0.10
+SHINE = {
+    "lips": 0.22,
+    "scalp": 0.05,
+    "shoulders": 0.0,
+    "mouth": 0.05,
+    "tongue": 0.05,
+    "right_eyeball": 0.6,
+    "left_eyeball": 0.6,
+}
 
 
 @dataclass(frozen=True)
@@ -32,11 +42,9 @@ class Studio:
 
 def open_studio(head: Head, actor: Actor, size: int) -> Studio:
     """Paint the actor and the backdrop, once."""
-    shine = np.full(len(head.template), 0.10)
-    for name, gloss in (("lips", 0.22), ("scalp", 0.05), ("shoulders", 0.0), ("mouth", 0.05)):
+    shine = np.full(len(head.template), SKIN_SHINE)
+    for name, gloss in SHINE.items():
         shine[head.regions[name].numpy()] = gloss
-    for name in ("right_eyeball", "left_eyeball", "upper_teeth", "lower_teeth"):
-        shine[head.regions[name].numpy()] = 0.6
     texture = paint(head, actor.look, 1024)
     return Studio(head, actor, texture, _backdrop(actor, FINER * size), shine, size)
 
