@@ -7,6 +7,7 @@ import torch
 from scipy.cluster.vq import kmeans2
 from torch import Tensor
 
+from avatars.detectors.faces import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from avatars.tracking.normal import (
     Marks,
     Motions,
@@ -20,6 +21,7 @@ from avatars.tracking.points import Lens, PointModel, identity_jacobian, motion_
 from avatars.tracking.priors import IDENTITY_RIDGE, Priors
 
 KEY_FRAMES = 60
+SIZE_DEVIATION = 0.03  # of the distance of people's eyes, counted as one coefficient
 STEPS = 20
 ENOUGH = 0.02  # a step of the identity below this ends the fit
 _TRAITS = 12  # principal components that tell frames apart
@@ -82,8 +84,9 @@ def _joint_step(
     force = force + prior_force(motions.values(), priors)
     blocks = rows.transpose(1, 2) @ rows + torch.diag(priors.ridge + 1e-4)
     flat = shared.flatten(0, 1)
-    common = flat.T @ flat + ridge * torch.eye(len(identity)).to(flat)
-    pull = flat.T @ right.flatten() - ridge * identity
+    prior = ridge * (torch.eye(len(identity)).to(flat) + _same_size(model))
+    common = flat.T @ flat + prior
+    pull = flat.T @ right.flatten() - prior @ identity
     between = rows.transpose(1, 2) @ shared
     shared_step = torch.zeros_like(identity)
 
@@ -100,6 +103,18 @@ def _joint_step(
 
     step = step_within_bounds(solve, motions.values(), force, priors)
     return motions.stepped(step, priors), shared_step
+
+
+def _same_size(model: PointModel) -> Tensor:  # [I, I]
+    """What a change of the eyes' distance costs, as coefficients of people do.
+
+    A small head nearby looks like a large one farther off, and expressions, which are metres, are
+    cheaper on the small one: without this heads would shrink.
+    """
+    across = model.mean[LEFT_EYE_OUTER] - model.mean[RIGHT_EYE_OUTER]
+    grown = model.identity[:, LEFT_EYE_OUTER] - model.identity[:, RIGHT_EYE_OUTER]
+    share = grown @ across / (across @ across)  # change of the distance, of itself, per coefficient
+    return torch.outer(share, share) / SIZE_DEVIATION**2
 
 
 def _schur(
