@@ -40,6 +40,11 @@ def eye_distance(head: Head, identity: Tensor) -> Tensor:  # [I] -> []
     return (rest[OUTER_CORNERS[1]] - rest[OUTER_CORNERS[0]]).norm()
 
 
+def face_middle(head: Head, identity: Tensor) -> Tensor:  # [I] -> [3]
+    """The mean of the landmarks at rest, in the head frame."""
+    return landmark_points(head, at_rest(head, identity)[None])[0].mean(dim=0)
+
+
 def openings(head: Head, identity: Tensor) -> dict[str, Opening]:  # [I]
     """The openings of one person, by the names in `PAIRS`."""
     rest = landmark_points(head, at_rest(head, identity)[None])[0]  # [478, 3]

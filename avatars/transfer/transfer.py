@@ -19,8 +19,8 @@ from avatars.transfer.limits import (
     relative_turns,
     soft_clamp,
 )
-from avatars.transfer.neutral import Neutral, neck_joint, neck_places, region_of
-from avatars.transfer.openings import CLOSES, eye_distance, openings
+from avatars.transfer.neutral import Neutral, neck_joint, region_of
+from avatars.transfer.openings import CLOSES, eye_distance, face_middle, openings
 from avatars.transfer.performance import Performance
 from avatars.transfer.smooth import (
     EXPRESSION_STEP,
@@ -141,7 +141,7 @@ def _pose(
 ) -> tuple[Tensor, Tensor]:  # [T, 3, 4], and [T, 3] turns against the person's rest
     rotations = driver.head_to_camera[:, :, :3]
     turns = relative_turns(rotations, driver_rest.rotation)
-    moves = neck_places(person.head, driver) - driver_rest.neck
+    moves = _moves(driver, driver_rest, person)
     if options.smooth:
         turns, moves = smoothed(turns, TURN_STEP), smoothed(moves, PLACE_STEP)
     if options.pose == "absolute":
@@ -160,6 +160,21 @@ def _pose(
     joint = neck_joint(person.head, person.identity)
     places = person.rest.neck + moves - rotations @ joint
     return torch.cat([rotations, places[:, :, None]], dim=2), turns
+
+
+def _moves(driver: Performance, driver_rest: Neutral, person: Person) -> Tensor:  # [T, 3]
+    """How far the driver's neck is from where it rests.
+
+    Nobody sees the joint: it is taken to be as far from the face as the person's, in units of the
+    driver's size. So the face, which is seen, comes out where the driver has it when heads turn.
+    """
+    head, pose = person.head, driver.head_to_camera
+    theirs, own = (face_middle(head, identity) for identity in (driver.identity, person.identity))
+    size = eye_distance(head, driver.identity) / eye_distance(head, person.identity)
+    joint = theirs + size * (neck_joint(head, person.identity) - own)
+    apart = joint - neck_joint(head, driver.identity)
+    rest = driver_rest.neck + driver_rest.rotation @ apart
+    return pose[:, :, :3] @ joint + pose[:, :, 3] - rest
 
 
 def _in_head_axes(turns: Tensor, rotations: Tensor) -> Tensor:  # [T, 3], [T, 3, 3] -> [T, 3]
