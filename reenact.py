@@ -9,9 +9,14 @@ from dnr.cli import run_command
 def main() -> None:
     """Parse the command line, then write the video."""
     options = tyro.cli(ReenactOptions, description=__doc__, config=(tyro.conf.FlagCreatePairsOff,))
-    from avatars.reenact.command import reenact  # after parsing: errors answer at once
+    if options.camera is not None:
+        from avatars.reenact.camera import reenact_live  # after parsing: errors answer at once
 
-    reenact(options)
+        reenact_live(options)
+    else:
+        from avatars.reenact.command import reenact
+
+        reenact(options)
 
 
 if __name__ == "__main__":

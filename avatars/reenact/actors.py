@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from avatars.rome.actor import rome_actor
 from dnr.errors import InputError
 from dnr.files import read_json
 
-PHOTOS = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+PHOTOS = {".jpg", ".jpeg", ".jfif", ".png", ".apng", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
 
 
 def find_actor(options: ReenactOptions, device: torch.device) -> tuple[Actor, list[str]]:
@@ -42,8 +43,18 @@ def _photo_actor(options: ReenactOptions, device: torch.device) -> tuple[Actor, 
     has_rome = options.engine == "auto" and not missing_files("ROME", folder)
     if options.engine in ("rome", "rome-linear") or has_rome:
         linear = options.engine == "rome-linear"
-        return rome_actor(options.source, folder, device, linear=linear)
-    return portrait_actor(options.source)
+        _say(f"engine: {'ROME, linear' if linear else 'ROME'}, with the files in {folder}")
+        return rome_actor(options.source, folder, device, options.portrait_face, linear)
+    why = (
+        "as asked" if options.engine == "built-in" else "ROME's files are not all there: dnr doctor"
+    )
+    _say(f"engine: built-in, which needs no files ({why})")
+    return portrait_actor(options.source, options.portrait_face)
+
+
+def _say(sentence: str) -> None:
+    """Before the work begins, and out of the way of results."""
+    print(sentence, file=sys.stderr)
 
 
 def own_video(run: Path) -> Path:

@@ -17,7 +17,7 @@ from avatars.film.write import Film, check_place, write_film
 from avatars.reenact.actor import Actor
 from avatars.reenact.actors import find_actor, own_video
 from avatars.reenact.options import ReenactOptions
-from avatars.reenact.perform import acted, perform
+from avatars.reenact.perform import acted, held_back, perform
 from avatars.tracking.options import TrackOptions
 from avatars.tracking.track_video import track_video
 from avatars.transfer.driver import performance_of
@@ -41,7 +41,7 @@ def reenact(options: ReenactOptions) -> None:
     with forget_if_empty(options.out):
         driver = _driver(options, options.driving)
         performance = acted(driver, actor, options.transfer)
-        notes += _lost(driver)
+        notes += _lost(driver) + held_back(driver, actor, options.transfer)
         if options.save_motion is not None:
             save_performance(options.save_motion, driver)
         sound, note = _sound(options)

@@ -52,6 +52,8 @@ class ReenactOptions:
     """Frame of the driver that shows it at rest; by default rest is read off the whole clip."""
     face: int | None = None
     """Which person in the driving video, 1 being the largest for longest; by default that one."""
+    portrait_face: int | None = None
+    """Which face in a portrait photo, counted from the left from 1; by default the largest."""
     refine: bool = False
     """Refine the driver's track on its pictures: slower, steadier turns."""
     save_motion: Path | None = None

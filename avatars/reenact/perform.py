@@ -12,12 +12,14 @@ import torch
 
 from avatars.film.parts import Picture
 from avatars.reenact.actor import Actor
+from avatars.transfer.limits import relative_turns
 from avatars.transfer.neutral import neutral
 from avatars.transfer.performance import Performance
 from avatars.transfer.transfer import TransferOptions, transferred
 from dnr.errors import InputError
 
 MOST_AT_ONCE = 8
+CLEARLY_RAD = 0.05  # less than that beyond the limits is not worth a word
 
 
 def acted(driver: Performance, actor: Actor, options: TransferOptions) -> Performance:
@@ -35,6 +37,24 @@ def acted(driver: Performance, actor: Actor, options: TransferOptions) -> Perfor
         )
     rest = neutral(head, driver, options.neutral_frame)
     return transferred(driver, rest, actor.person, options)
+
+
+def held_back(driver: Performance, actor: Actor, options: TransferOptions) -> list[str]:
+    """A sentence if the driver turns farther than the actor's source can follow."""
+    limits = actor.person.limits
+    if limits is None or "pose" not in options.regions:
+        return []
+    rest = neutral(actor.person.head, driver, options.neutral_frame)
+    turns = options.pose_strength * relative_turns(driver.head_to_camera[:, :, :3], rest.rotation)
+    beyond = torch.maximum(turns - limits.turn[1], limits.turn[0] - turns)[:, :2]
+    far = int((beyond > CLEARLY_RAD).any(dim=1).sum())
+    if not far:
+        return []
+    most = turns[:, :2].abs().max().rad2deg()
+    return [
+        f"in {far} of {len(driver)} frames the driver turns farther (up to {most:.0f} degrees) than "
+        "the source shows; these turns are softly held back"
+    ]
 
 
 def perform(actor: Actor, performance: Performance, first: int = 0) -> Iterator[Picture]:
