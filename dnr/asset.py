@@ -18,6 +18,7 @@ from dnr.geometry.npz_files import load_npz, save_npz
 from dnr.raster.rasterize import rasterize
 from dnr.raster.samples import Samples, composite, shading_samples
 from dnr.raster.surface import Surface, interpolate
+from dnr.raster.turns import no_turns
 from dnr.renderers.image import ImageConfig, ImageRenderer
 from dnr.renderers.pixel import PixelConfig, PixelRenderer
 from dnr.tensor_files import load_tensors, save_tensors
@@ -58,7 +59,13 @@ class Shared(NamedTuple):
 class Asset(nn.Module):
     """Everything that turns a camera into a picture."""
 
-    def __init__(self, config: AssetConfig, mesh: Mesh, backdrop: Tensor) -> None:  # [3, H, W]
+    def __init__(
+        self,
+        config: AssetConfig,
+        mesh: Mesh,
+        backdrop: Tensor,  # [3, H, W]
+        parts: int = 0,  # of the mesh that editing has moved
+    ) -> None:
         super().__init__()
         self.config, self.mesh = config, mesh
         self.texture = NeuralTexture(config.texture)
@@ -68,6 +75,7 @@ class Asset(nn.Module):
         else:
             self.renderer = ImageRenderer(channels, config.renderer)
         self.backdrop = Backdrop(backdrop)
+        self.turns = no_turns(parts, len(mesh))
         size = config.texture.colour_size
         # The colour without highlights, as photographed: what painting is measured against.
         self.diffuse = nn.Buffer(torch.zeros(size, size, 3, dtype=torch.uint8))
@@ -93,9 +101,13 @@ class Asset(nn.Module):
             fragments = rasterize(self.mesh.vertices, self.mesh.faces, camera)
             surface = interpolate(fragments, self.mesh, camera, normals)
             seen = fragments.face_id >= 0
+            if self.turns is not None:
+                surface = self.turns.undone(surface, fragments.face_id)
             features = look_up_image(texture, surface, seen)
             return self.renderer(features, surface, seen, background).clamp(0, 1)
         samples = shading_samples(self.mesh, camera, SUPERSAMPLING, normals=normals)
+        if self.turns is not None:
+            samples = samples._replace(surface=self.turns.undone(samples.surface, samples.face_id))
         return composite(samples, self.shade(samples, texture), background)
 
     def shade(
@@ -122,6 +134,8 @@ class Asset(nn.Module):
             | asdict(self.config.renderer),
             "backdrop": list(self.backdrop.image.shape[1:]),
         }
+        if self.turns is not None:
+            config["parts"] = len(self.turns.rotation)
         head = {"format_version": FORMAT_VERSION, "kind": "scene", "code_version": __version__}
         write_json(folder / "asset.json", head | {"config": config} | about)
 
@@ -134,10 +148,10 @@ class Asset(nn.Module):
             raise InputError(f"{folder} holds no finished asset (asset.json is missing); train one")
         value = read_json(path)
         check_format(path, value, FORMAT_VERSION)
-        config, backdrop = _config(path, value)
+        config, backdrop, parts = _config(path, value)
         mesh = load_npz(folder / "mesh.npz")
         with torch.device("meta"):  # nothing is allocated that the file of weights does not hold
-            asset = Asset(config, mesh, torch.zeros(3, *backdrop))
+            asset = Asset(config, mesh, torch.zeros(3, *backdrop), parts)
         weights = folder / "weights.safetensors"
         own = asset.state_dict()
         tensors = load_tensors(weights, {name: tuple(own[name].shape) for name in own})
@@ -145,6 +159,8 @@ class Asset(nn.Module):
         if wrong:
             raise InputError(f"{weights} holds {wrong[0]} in another number format; restore it")
         asset.load_state_dict(tensors, assign=True)
+        if asset.turns is not None and not asset.turns.is_valid():
+            raise InputError(f"{weights} gives faces to parts that are not there; restore it")
         return asset.moved(torch.device(device))
 
     def moved(self, device: torch.device) -> Asset:
@@ -165,8 +181,11 @@ def renderer_kind(config: RendererConfig) -> str:
     return "pixel" if isinstance(config, PixelConfig) else "image"
 
 
-def _config(path: Path, value: dict[str, Any]) -> tuple[AssetConfig, tuple[int, int]]:
-    """The configuration in asset.json. Types and sizes are checked before they are used."""
+def _config(path: Path, value: dict[str, Any]) -> tuple[AssetConfig, tuple[int, int], int]:
+    """The configuration in asset.json, size of the backdrop, and number of moved parts.
+
+    Types and sizes are checked before they are used.
+    """
     try:
         stored = value["config"]
         renderer = dict(stored["renderer"])
@@ -176,9 +195,11 @@ def _config(path: Path, value: dict[str, Any]) -> tuple[AssetConfig, tuple[int, 
         height, width = stored["backdrop"]
         _check_size("backdrop", height, 1)
         _check_size("backdrop", width, 1)
+        parts = stored.get("parts", 0)
+        _check_size("parts", parts, 0)
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path} is not a valid asset description ({error}); remake it") from error
-    return config, (height, width)
+    return config, (height, width), parts
 
 
 def _checked(kind: type[Any], values: dict[str, Any]) -> Any:

@@ -13,12 +13,15 @@ from torch import Tensor
 
 from dnr.asset import Asset
 from dnr.editing.atlas import Atlas, build_atlas, parts
+from dnr.editing.instances import Instances, all_in_place
 from dnr.editing.lighting import estimate_shading
 from dnr.editing.neighbours import neighbour_texels
 from dnr.editing.projection import Projection, project
 from dnr.editing.response import Response, response, trained_over_photographed
 from dnr.editing.texels import Rows, add_colour, finest_colours, restore
 from dnr.geometry.cameras import Camera
+from dnr.geometry.meshes import Mesh
+from dnr.raster.turns import Turns
 from dnr.renderers.pixel import PixelRenderer
 
 MOST_PROJECTIONS = 8
@@ -61,7 +64,9 @@ class Canvas:
         self.first_shown = self.shown.copy()
         self.captured: np.ndarray = diffuse.reshape(-1, 3)[index].astype(np.float32) / 255
         """Photographed, without highlights; black where no photo looked."""
-        self.part: np.ndarray = parts(asset.mesh)[self.atlas.face]
+        self.part_of_face: np.ndarray = parts(asset.mesh)
+        self.part: np.ndarray = self.part_of_face[self.atlas.face]
+        self.instances: Instances = all_in_place(asset.mesh)
         self.selections: dict[str, np.ndarray] = {}
         self.labels: dict[str, int] = {}
         self.label: np.ndarray = np.zeros(len(index), np.uint8)
@@ -82,21 +87,48 @@ class Canvas:
             self.original, self.atlas, np.where(known[:, None], self.captured, self.first_shown)
         )
 
-    def view(self, camera: Camera) -> Projection:
-        """The texels in a view; remembered, because strokes come in series."""
+    def view(self, camera: Camera, on: str | None = None) -> Projection:
+        """The texels in a view, where one instance has them; remembered, as strokes come in series.
+
+        Without `on`, each texel is where the instance that is seen best has it.
+        """
         key = b"".join(
             x.cpu().numpy().tobytes() for x in (camera.world_to_camera, camera.intrinsics)
         )
-        key += str(camera.size).encode()
+        key += f"{camera.size} {on}".encode()
         if key not in self._projections:
             if len(self._projections) >= MOST_PROJECTIONS:
                 self._projections.pop(next(iter(self._projections)))
-            self._projections[key] = project(self.atlas, self.asset.mesh, camera)
+            self._projections[key] = self._project(camera, on)
         return self._projections[key]
 
-    def moved(self) -> None:
-        """Forget what depends on where the mesh is."""
+    def place(self, instances: Instances, mesh: Mesh, turns: Turns | None) -> None:
+        """Let parts stand elsewhere: `mesh` is what the instances make up."""
+        self.instances, self.asset.mesh, self.asset.turns = instances, mesh, turns
         self._projections.clear()
+
+    def _project(self, camera: Camera, on: str | None) -> Projection:
+        best: Projection | None = None
+        for name, instance in self.instances.items():
+            if on not in (None, name):
+                continue
+            there = self.atlas._replace(
+                position=instance.points(self.atlas.position),
+                normal=(self.atlas.normal @ instance.rotation.T).astype(np.float32),
+                spacing=self.atlas.spacing * instance.scale,
+            )
+            found = project(there, self.asset.mesh, camera)
+            seen = found.seen * instance.faces[self.atlas.face]
+            if best is None:
+                best = found._replace(seen=seen)
+            better = seen > best.seen
+            best = Projection(
+                np.where(better[:, None], found.pixel, best.pixel),
+                np.where(better, seen, best.seen),
+                np.where(better, found.texel_px, best.texel_px),
+            )
+        assert best is not None
+        return best
 
     def write(self, texels: np.ndarray, colour: np.ndarray) -> None:
         """Set the colour of some texels (int64 [M]) to `colour` [M, 3]; the rest stays bit by bit.

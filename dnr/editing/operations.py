@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dnr.editing import paint_operations
+from dnr.editing import copy_operations, object_operations, paint_operations
 from dnr.editing.canvas import Canvas
 from dnr.editing.fields import Fields
 from dnr.editing.selections import STEP, read_selection, select
@@ -21,6 +21,13 @@ OPERATIONS = {
     "decal": paint_operations.decal,
     "project": paint_operations.project_image,
     "recolour": paint_operations.recolour,
+    "clone": copy_operations.clone,
+    "heal": copy_operations.heal,
+    "erase": copy_operations.erase,
+    "hide": object_operations.hide,
+    "remove": object_operations.remove,
+    "move": object_operations.move,
+    "duplicate": object_operations.duplicate,
 }
 
 

@@ -82,22 +82,23 @@ def project_image(canvas: Canvas, fields: Fields) -> None:
 
 def recolour(canvas: Canvas, fields: Fields) -> None:
     """Turn the hue, change saturation and brightness, or move colours of a palette to others."""
-    old = canvas.shown
-    new = old
+    new = canvas.shown
     if "palette" in fields:
-        new = _repainted(fields, old)
+        new = _repainted(fields, new)
     angle = np.deg2rad(fields.number("hue_deg", 0.0, -360, 360))
     saturation = fields.number("saturation", 1.0, 0, 4)
     turn = np.eye(3)
     turn[1:, 1:] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     turn[1:] *= saturation
     matrix = np.linalg.inv(HUE_PLANE) @ turn @ HUE_PLANE
-    new = (new @ matrix.T) * 2 ** fields.number("exposure", 0.0, -8, 8)
-    share = np.ones(len(old), np.float32)
+    # Paint has a hue, and light has one: only that of the paint is to turn.
+    light = np.maximum(canvas.shading, 1e-3)
+    light = light / light.mean(axis=1, keepdims=True)
+    new = (new / light) @ matrix.T * light * 2 ** fields.number("exposure", 0.0, -8, 8)
+    share = np.ones(len(new), np.float32)
     if "view" in fields or "space" in fields:
         place = read_place(canvas, fields)
         share = drawn(read_shape(fields, place), place)
-    # What a recolouring starts from is lit already.
     _blend(canvas, fields, Coat(new.astype(np.float32), share))
 
 

@@ -21,9 +21,17 @@ class Place(NamedTuple):
 
 
 def read_place(canvas: Canvas, fields: Fields, name: str = "view") -> Place:
-    """The plane that an operation names: a view, or, by "space": "uv", the texture."""
+    """The plane that an operation names: a view, or, by "space": "uv", the texture.
+
+    A moved part or a copy is meant by its name, "on"; else each texel is where it is seen best.
+    """
     if name in fields:
-        view = canvas.view(fields.camera(name, canvas.cameras))
+        camera, on = fields.camera(name, canvas.cameras), None
+        if "on" in fields:
+            on = fields.text("on")
+            if on not in canvas.instances:
+                fields.refuse(f"there is no part called {on!r}; name one that was moved or copied")
+        view = canvas.view(camera, on)
         return Place(view.pixel, view.seen, view.texel_px, False)
     space = fields.any("space", "")
     if space != "uv":

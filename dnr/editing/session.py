@@ -10,9 +10,12 @@ import numpy as np
 
 from dnr.asset import Asset
 from dnr.editing.canvas import Canvas
+from dnr.editing.instances import Instances
 from dnr.editing.operations import carry_out
 from dnr.editing.recipe import check_operation
 from dnr.geometry.cameras import Camera
+from dnr.geometry.meshes import Mesh
+from dnr.raster.turns import Turns
 
 
 class Step(NamedTuple):
@@ -22,7 +25,7 @@ class Step(NamedTuple):
     selections: dict[str, np.ndarray]
     labels: dict[str, int]
     label: np.ndarray
-    asset: Asset
+    placement: tuple[Instances, Mesh, Turns | None]
 
 
 class Session:
@@ -108,9 +111,9 @@ class Session:
         number = len(self.operations) + 1
         check_operation(operation, number)
         canvas = self.canvas
-        step = Step(
-            len(canvas.history), canvas.selections, canvas.labels, canvas.label, canvas.asset
-        )
+        placement = canvas.instances, canvas.asset.mesh, canvas.asset.turns
+        names = canvas.selections, canvas.labels, canvas.label
+        step = Step(len(canvas.history), *names, placement)
         carry_out(canvas, operation, number)
         self.operations.append(operation)
         self._steps.append(step)
@@ -126,7 +129,7 @@ class Session:
                 step.labels,
                 step.label,
             )
-            canvas.asset = step.asset
+            canvas.place(*step.placement)
 
     @staticmethod
     def _check(possible: bool, what: str) -> None:

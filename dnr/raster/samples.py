@@ -21,6 +21,7 @@ class Samples(NamedTuple):
     pixel: Tensor  # [N] int64, flat index into B * H * W
     weight: Tensor  # [N] in (0, 1]; a pixel's sum is the share of it that is covered
     edge: Tensor  # [B, H, W] bool: pixels at rims and depth jumps, sampled several times
+    face_id: Tensor  # [N] int32
 
 
 def shading_samples(
@@ -44,7 +45,8 @@ def shading_samples(
     hits = Hits(*(torch.cat(parts) for parts in zip(inside, rim, strict=True)))
     weight = mesh.vertices.new_ones(len(hits.pixel))
     weight[len(inside.pixel) :] = 1 / supersampling**2
-    return Samples(surface_at(hits, mesh, camera, normals), hits.pixel, weight, edge)
+    surface = surface_at(hits, mesh, camera, normals)
+    return Samples(surface, hits.pixel, weight, edge, hits.face_id)
 
 
 def coverage(samples: Samples) -> Tensor:  # [B, H, W] in [0, 1]

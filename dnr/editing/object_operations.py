@@ -1,0 +1,158 @@
+"""Operations on parts of the mesh: hide, remove, move, turn, scale, duplicate."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from dnr.editing.canvas import Canvas
+from dnr.editing.copy_operations import smoothed_in
+from dnr.editing.fields import Fields
+from dnr.editing.instances import BODY, Instance, standing
+from dnr.editing.selections import STEP, read_selection
+
+MOST_INSTANCES = 256
+
+
+def hide(canvas: Canvas, fields: Fields) -> None:
+    """A part disappears; what is behind it shows as it was captured."""
+    faces = _read_faces(canvas, fields)
+    fields.done()
+    _stand(canvas, fields, {BODY: _without(canvas, fields, faces)})
+
+
+def remove(canvas: Canvas, fields: Fields) -> None:
+    """A part disappears, and what it hid from the photos is filled from its surroundings.
+
+    Shadows and mirror images of it on other things stay: they are part of those things' colour.
+    """
+    faces = _read_faces(canvas, fields)
+    margin = fields.number("margin", 0.02, 0, 1) * canvas.original.mesh.diameter()
+    fields.done()
+    _check_whole(canvas, fields, faces)
+    body = _without(canvas, fields, faces)
+    atlas = canvas.atlas
+    rest = body.faces[atlas.face]
+    near = KDTree(atlas.position[~rest]).query(atlas.position, distance_upper_bound=margin)[0]
+    # Never photographed, or so close to the part that its contact shadow darkens it.
+    hidden = rest & (np.isfinite(near) | (canvas.captured.max(axis=1) == 0))
+    hidden &= ~_all_hidden(canvas, rest, hidden)
+    _stand(canvas, fields, {BODY: body})
+    texels = np.flatnonzero(hidden)
+    if len(texels):
+        canvas.write(texels, smoothed_in(canvas, fields, texels, "keep"))
+
+
+def move(canvas: Canvas, fields: Fields) -> None:
+    """A part, or an earlier copy by name, stands elsewhere; its highlights go with it."""
+    if "copy" in fields:
+        name = fields.text("copy")
+        if name not in canvas.instances or name == BODY:
+            fields.refuse(f"there is no copy called {name!r}")
+        old = canvas.instances[name]
+        matrix = _read_matrix(canvas, fields, old) @ old.matrix
+        fields.done()
+        _stand(canvas, fields, {name: old._replace(matrix=matrix)})
+        return
+    faces = _read_faces(canvas, fields)
+    name = fields.text("name", f"moved {len(canvas.instances)}")
+    there = Instance(faces, np.eye(4))
+    there = Instance(faces, _read_matrix(canvas, fields, there))
+    fields.done()
+    _check_whole(canvas, fields, faces)
+    _check_new(canvas, fields, name)
+    _stand(canvas, fields, {BODY: _without(canvas, fields, faces), name: there})
+
+
+def duplicate(canvas: Canvas, fields: Fields) -> None:
+    """A copy of a part stands elsewhere. Both show the same texels: paint on one is on both."""
+    faces = _read_faces(canvas, fields)
+    name = fields.text("name", f"copy {len(canvas.instances)}")
+    there = Instance(faces, np.eye(4))
+    there = Instance(faces, _read_matrix(canvas, fields, there))
+    fields.done()
+    _check_new(canvas, fields, name)
+    _stand(canvas, fields, {name: there})
+
+
+def _read_faces(canvas: Canvas, fields: Fields) -> np.ndarray:  # bool [F]
+    """The captured faces most of whose texels are selected."""
+    if "select" not in fields:
+        fields.refuse("select is missing; say which part")
+    share = read_selection(canvas, fields)
+    atlas = canvas.atlas
+    count = len(canvas.original.mesh)
+    total = np.bincount(atlas.face, minlength=count)
+    faces = np.bincount(atlas.face, share, count) > STEP * np.maximum(total, 1)
+    # Faces too small for a texel go with the connected part that they are in, if it goes whole.
+    without = total == 0
+    part = canvas.part_of_face
+    goes = np.bincount(part[~without], ~faces[~without], part.max() + 1) == 0
+    faces |= without & goes[part]
+    if not faces.any():
+        fields.refuse("select is empty: no face of the mesh is in it")
+    return faces
+
+
+def _without(canvas: Canvas, fields: Fields, faces: np.ndarray) -> Instance:
+    body = canvas.instances[BODY]
+    left = body.faces & ~faces
+    if left.sum() == body.faces.sum():
+        fields.refuse("this part is not there any more; it was hidden or moved before")
+    if not left.any():
+        fields.refuse("nothing would be left; select a part")
+    return body._replace(faces=left)
+
+
+def _check_whole(canvas: Canvas, fields: Fields, faces: np.ndarray) -> None:
+    """Raise if the part hangs together with the rest: taking it away would leave a hole."""
+    corners = canvas.original.mesh.faces.cpu().numpy()
+    body = canvas.instances[BODY].faces
+    if np.isin(corners[faces], corners[body & ~faces]).any():
+        fields.refuse(
+            "this part hangs together with the rest of the mesh, and taking it away would leave a "
+            "hole; select a whole connected part, or use hide to see the hole"
+        )
+
+
+def _check_new(canvas: Canvas, fields: Fields, name: str) -> None:
+    if name in canvas.instances:
+        fields.refuse(f"there is a part called {name!r} already; choose another name")
+    if len(canvas.instances) >= MOST_INSTANCES:
+        fields.refuse(f"there are {MOST_INSTANCES} parts already")
+
+
+def _read_matrix(canvas: Canvas, fields: Fields, what: Instance) -> np.ndarray:  # [4, 4]
+    """Turn about an axis and scale, both about the part's centre, then move, in mesh units."""
+    axis = fields.numbers("axis", 3, default=[0.0, 0.0, 1.0])
+    if not np.linalg.norm(axis) > 0:
+        fields.refuse("axis must not be zero")
+    x, y, z = axis / np.linalg.norm(axis)
+    angle = np.deg2rad(fields.number("turn_deg", 0.0, -360, 360))
+    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    turn = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
+    linear = turn * fields.number("scale", 1.0, 0.01, 100)
+    mesh = canvas.original.mesh
+    corners = mesh.vertices.cpu().numpy()[mesh.faces.cpu().numpy()[what.faces]]
+    points = what.points(corners.reshape(-1, 3))
+    centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    matrix = np.eye(4)
+    matrix[:3, :3] = linear
+    shift = fields.numbers("by", 3, default=[0.0, 0.0, 0.0])
+    matrix[:3, 3] = centre - linear @ centre + shift
+    return matrix
+
+
+def _stand(canvas: Canvas, fields: Fields, changed: dict[str, Instance]) -> None:
+    instances = canvas.instances | changed
+    mesh, turns = standing(canvas.original.mesh, instances)
+    if np.abs(mesh.vertices.cpu().numpy()).max() > 1e9:
+        fields.refuse("it would stand too far away")
+    canvas.place(instances, mesh, turns)
+
+
+def _all_hidden(canvas: Canvas, rest: np.ndarray, hidden: np.ndarray) -> np.ndarray:  # bool [N]
+    """Texels of charts that are hidden from rim to rim: they have no surroundings to fill from."""
+    chart = canvas.atlas.chart
+    open_texels = np.bincount(chart, rest & ~hidden, chart.max() + 1)
+    return open_texels[chart] == 0
