@@ -122,6 +122,6 @@ def test_faces_that_cannot_be_used_are_refused() -> None:
             choose_face(Path("a.jpg"), image, lambda _: faces, number, [])
 
     refuse([], "no face was found in a.jpg")
-    refuse([face(10, 40)], "--face 2 is not there", 2)
+    refuse([face(10, 40)], "--portrait-face 2 is not there", 2)
     refuse([face(-20, 60)], "partly outside")
     refuse([face(10, 20)], "only 20 pixels wide")

@@ -16,14 +16,10 @@ from avatars.oneshot.engine import picture, prepare
 from avatars.oneshot.likeness import person_of
 from avatars.oneshot.portrait import read_portrait
 from avatars.reenact.actor import Actor
-from avatars.transfer.limits import relative_turns
 from avatars.transfer.neutral import FACING
-from avatars.transfer.performance import Performance
 from dnr.errors import InputError
 
-MOST_TURNED_DEG, FRONTAL_DEG = 50.0, 25.0
-SAFE_DEG = 20.0
-"""Farther from the photo's own pose a head shows what the photo does not."""
+MOST_TURNED_DEG, FRONTAL_DEG = 50.0, 30.0
 
 
 def portrait_actor(path: Path, face: int | None = None) -> tuple[Actor, list[str]]:
@@ -50,19 +46,6 @@ def portrait_actor(path: Path, face: int | None = None) -> tuple[Actor, list[str
     size = portrait.image.shape[0], portrait.image.shape[1]
     person = person_of(head, puppet.likeness)
     return Actor(person, size, lambda frame: picture(puppet, frame), origin), notes
-
-
-def far_turns(driver: Performance, driver_rest: Tensor) -> str | None:  # [3, 3]
-    """A sentence if the driver turns farther than one photo can follow."""
-    turns = relative_turns(driver.head_to_camera[:, :, :3], driver_rest)
-    degrees = np.degrees(turns[:, :2].norm(dim=1).numpy())
-    far = int((degrees > SAFE_DEG).sum())
-    if not far:
-        return None
-    return (
-        f"{far} of {len(degrees)} frames turn the head by more than {SAFE_DEG:.0f} degrees (up to "
-        f"{degrees.max():.0f}); one photo does not show what is behind, so these are held back"
-    )
 
 
 def _turned_deg(head_to_camera: Tensor) -> float:  # [3, 4]

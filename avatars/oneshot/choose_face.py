@@ -28,15 +28,17 @@ def choose_face(
         )
     if number is not None and not 1 <= number <= len(faces):
         raise InputError(
-            f"--face {number} is not there: {len(faces)} face(s) were found in {path}, counted "
-            "from the left from 1."
+            f"--portrait-face {number} is not there: {len(faces)} face(s) were found in {path}, "
+            "counted from the left from 1."
         )
     sizes = [float(np.prod(np.ptp(face.points, axis=0))) for face in faces]
     chosen = int(np.argmax(sizes)) if number is None else number - 1
     if len(faces) > 1:
         which = f"number {chosen + 1} from the left"
         why = "the largest" if number is None else "as asked"
-        notes.append(f"{len(faces)} faces were found; {which} is used, {why} (--face chooses)")
+        notes.append(
+            f"{len(faces)} faces were found; {which} is used, {why} (--portrait-face chooses)"
+        )
     points = faces[chosen].points
     _check(path, image, points)
     return points

@@ -24,6 +24,7 @@ STRICTER = 3.0
 """One photo tells less about a shape than sixty frames: coefficients cost this squared as much."""
 SPREAD_M = 0.006  # over which the misses of landmarks are carried to the vertices around
 TURN_RAD, ROLL_RAD = 0.30, 0.45  # turned out of the picture, and in it; soft beyond (limits.py)
+LEAST_SHIFT = 0.4  # heights of the face that it may leave the photo by, or move anyhow
 NEARER = 0.25  # of its distance that a head may come nearer or go away
 
 
@@ -113,7 +114,8 @@ def _limits(head: Head, likeness: Likeness) -> Limits:
     depth = float(likeness.head_to_camera[2, 3])
     metres = depth / likeness.lens.focal
     low, high = likeness.landmarks.min(axis=0), likeness.landmarks.max(axis=0)
-    before = [-max(float(gap), 0.0) * metres for gap in low]
-    after = [max(float(gap), 0.0) * metres for gap in likeness.size[::-1] - high]
+    least = LEAST_SHIFT * float(high[1] - low[1])
+    before = [-max(float(gap), least) * metres for gap in low]
+    after = [max(float(gap), least) * metres for gap in likeness.size[::-1] - high]
     place = torch.tensor([[*before, -NEARER * depth], [*after, NEARER * depth]])
     return Limits(expression, gaze, torch.stack([-turn, turn]), place)

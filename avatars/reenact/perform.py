@@ -52,8 +52,8 @@ def held_back(driver: Performance, actor: Actor, options: TransferOptions) -> li
         return []
     most = turns[:, :2].abs().max().rad2deg()
     return [
-        f"in {far} of {len(driver)} frames the driver turns farther (up to {most:.0f} degrees) than "
-        "the source shows; these turns are softly held back"
+        f"in {far} of {len(driver)} frames the driver turns farther (up to {most:.0f} degrees) "
+        "than the source shows; these turns are softly held back"
     ]
 
 
