@@ -65,6 +65,23 @@ def test_cameras_of_a_room_are_found(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert turned_deg.max() < 1.5
 
 
+@pytest.mark.slow
+def test_a_camera_that_only_turns_is_noticed(tmp_path: Path) -> None:
+    """A model can be built from such photos all the same; it is an invention."""
+    place = TARGET + 1.7 * np.array([[0.62, 0.78, 0.35]])
+    scene = build_scene(SceneConfig("room", SIZE, 1, 0))
+    names = [f"{index:02d}.png" for index in range(10)]
+    for name, angle in zip(names, np.linspace(0.3, 1.5, 10), strict=True):
+        target = place[0] - [np.cos(angle), np.sin(angle), 0.2]
+        pixels = render_view(scene, aim(place, target, FOV_DEG, SIZE)[0]).image
+        (tmp_path / name).write_bytes(png_bytes(np.rint(pixels * 255).astype(np.uint8)))
+    try:
+        problem = register(tmp_path, names, tmp_path / "scratch").problem()
+    except InputError as error:
+        problem = str(error)
+    assert "only turned on the spot" in str(problem) or "did not move" in str(problem)
+
+
 def test_photos_of_nothing_end_in_advice(tmp_path: Path) -> None:
     names = [f"{index}.png" for index in range(9)]
     for name in names:
@@ -74,19 +91,22 @@ def test_photos_of_nothing_end_in_advice(tmp_path: Path) -> None:
 
 
 def test_too_few_placed_photos_or_too_little_parallax_is_a_problem() -> None:
-    def registration(placed: int, left_out: int, angle_deg: float) -> Registration:
+    def registration(
+        placed: int, left_out: int, angle_deg: float, turned: float = 0.1
+    ) -> Registration:
         lost = {f"{index}.png": TOO_FEW_DETAILS for index in range(left_out)}
         pieces = [placed, 3] if left_out > 3 else [placed]
-        return Registration([None] * placed, lost, 0.5, np.zeros((0, 3)), angle_deg, pieces)  # type: ignore
+        return Registration([None] * placed, lost, 0.5, np.zeros((0, 3)), angle_deg, turned, pieces)  # type: ignore
 
     assert registration(10, 9, 8.0).problem() is None
     assert "only 9 of 20 photos could be placed (11 have" in str(registration(9, 11, 8.0).problem())
     assert "hardly moved" in str(registration(20, 0, 1.0).problem())
+    assert "90 % of what" in str(registration(20, 0, 9.0, turned=0.9).problem())
 
 
 def test_notes_name_what_is_left_out_and_scenes_that_do_not_fit_together() -> None:
     lost = {f"{index}.png": "its details do not fit the others" for index in range(8)}
-    found = Registration([None] * 12, lost, 0.5, np.zeros((0, 3)), 9.0, [12, 8])  # type: ignore
+    found = Registration([None] * 12, lost, 0.5, np.zeros((0, 3)), 9.0, 0.1, [12, 8])  # type: ignore
     notes = found.notes()
     assert notes[0] == "12 of 20 photos placed, mean error 0.50 px"
     assert "2 pieces that do not fit together (12 and 8 photos)" in notes[1]

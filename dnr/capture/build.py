@@ -176,6 +176,7 @@ def _find_poses(out: Path, options: CaptureOptions, record: dict[str, Any]) -> N
             "photos": len(names),
             "reprojection_error_px": round(found.error_px, 3),
             "median_angle_deg": round(found.angle_deg, 2),
+            "turned_share": round(found.turned_share, 3),
             "pieces": found.pieces,
             "left_out": found.left_out,
             "problem": found.problem(),

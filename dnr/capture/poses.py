@@ -20,6 +20,7 @@ NEIGHBOURS_IN_TIME = 12
 MOST_FEATURES = 4096
 LEAST_PIECE = 3  # photos
 LEAST_FEATURES = 200  # with fewer a photo is hardly ever placed
+MOST_TURNED = 0.6  # good series have 0.1, a camera on a tripod 0.9
 MOST_NAMED = 5  # photos left out that a note names
 TOO_FEW_DETAILS = "too few details (blurred, dark or blank)"
 LONGEST_SIDE = 1600  # pixels, for features
@@ -40,6 +41,7 @@ class Registration(NamedTuple):
     error_px: float  # mean over all observations
     points: np.ndarray  # float64 [N, 3]
     angle_deg: float  # median angle between the rays that meet in a point
+    turned_share: float  # of the matched details, that also fit a camera that only turned
     pieces: list[int]  # photos in each piece that fits together; the first, largest is used
 
     def problem(self) -> str | None:
@@ -49,6 +51,11 @@ class Registration(NamedTuple):
             blank = sum(reason == TOO_FEW_DETAILS for reason in self.left_out.values())
             why = f" ({blank} have too few details: blurred, dark or blank)" if blank else ""
             return f"only {len(self.poses)} of {total} photos could be placed{why}. {ADVICE}"
+        if self.turned_share > MOST_TURNED:
+            return (
+                f"{100 * self.turned_share:.0f} % of what the photos have in common fits a camera "
+                f"that only turned on the spot, or a scene that is flat. {ADVICE}"
+            )
         if self.angle_deg < LEAST_ANGLE_DEG:
             return (
                 f"the camera hardly moved: rays to the same point differ by {self.angle_deg:.1f} "
@@ -106,7 +113,7 @@ def register(
             initial_image_pair_callback=placed.restart, next_image_callback=placed.count,
         )  # fmt: skip
     shutil.rmtree(pieces)
-    features = _feature_counts(pycolmap, database)
+    features, turned = _feature_counts(pycolmap, database), _turned_share(pycolmap, database)
     if not models:
         blank = sum(features.get(name, 0) < LEAST_FEATURES for name in names)
         why = f" ({blank} of {len(names)} have too few details)" if blank else ""
@@ -117,7 +124,8 @@ def register(
     largest = max(models.values(), key=lambda model: model.num_reg_images())
     if largest.num_reg_images() >= LEAST_FOR_FULL_LENS:
         _refine_centre(pycolmap, largest)
-    return _registration(largest, names, features, _pieces(list(models.values()), largest))
+    pieces = _pieces(list(models.values()), largest)
+    return _registration(largest, names, features, turned, pieces)
 
 
 def _pieces(models: list[Any], largest: Any) -> list[int]:
@@ -212,8 +220,18 @@ def _feature_counts(pycolmap: Any, database: Path) -> dict[str, int]:
         }
 
 
+def _turned_share(pycolmap: Any, database: Path) -> float:
+    """How much of what pairs of photos have in common a mere turn of the camera explains."""
+    kinds = pycolmap.TwoViewGeometryConfiguration
+    with pycolmap.Database.open(database) as opened:
+        pairs = opened.read_two_view_geometries()[1]
+    counts = [(len(pair.inlier_matches), kinds(pair.config)) for pair in pairs]
+    turned = sum(n for n, kind in counts if kind in (kinds.PANORAMIC, kinds.PLANAR_OR_PANORAMIC))
+    return turned / max(sum(n for n, _ in counts), 1)
+
+
 def _registration(
-    model: Any, names: list[str], features: dict[str, int], pieces: list[int]
+    model: Any, names: list[str], features: dict[str, int], turned: float, pieces: list[int]
 ) -> Registration:
     poses = []
     for image in model.images.values():
@@ -240,6 +258,7 @@ def _registration(
         float(model.compute_mean_reprojection_error()),
         points,
         _median_angle_deg(model, {pose.name: pose for pose in poses}),
+        turned,
         pieces,
     )
 
