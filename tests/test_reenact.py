@@ -64,10 +64,7 @@ def test_motion_becomes_a_film_that_says_what_it_is(
     times, frames = decoded(out)
     assert np.allclose(times, np.cumsum([0, *[0.04, 0.06] * 6, 0.04]), atol=1e-3)
     assert frames[0].shape == (SIZE, SIZE, 3)
-    changes = [
-        float(np.abs(a.astype(int) - b).mean()) for a, b in zip(frames, frames[3:], strict=False)
-    ]
-    assert max(changes) > 1  # it moves
+    assert np.abs(frames[0].astype(int) - frames[6]).mean() > 1  # it moves
     about = json.loads((tmp_path / "out.mp4.json").read_text())
     assert about["synthetic"] and about["complete"] and about["frames"] == 14
     assert about["asset"]["consent"] == "a toy" and len(about["driver"]["sha256"]) == 64
@@ -104,7 +101,7 @@ def test_an_interrupted_film_is_continued(
     expected_times, expected = decoded(whole)
     assert np.allclose(times, expected_times, atol=1e-4)
     difference = np.abs(np.stack(frames).astype(int) - np.stack(expected))
-    assert difference.mean() < 1.5  # encoded in other stretches
+    assert difference.mean() < 3  # encoded in other stretches
 
 
 def test_background_mark_and_regions(run: Path, motion: Path, tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ from dnr.textures.pyramid import COLOURS, NeuralTexture, TextureConfig
 TORSO_FACES = 0.5
 """Faces that follow the torso by more than this are left to the torso's layer: they are not
 tracked, and clothes are not skin."""
-SURE, ALPHA_GAIN = 1e-3, 2.0
-"""How far layers are believed where they say person or background, and how quickly the network
-learns to say otherwise: too quickly, and unseen poses get holes."""
+SURE, MOST_CHANGE = 1e-3, 3.0
+"""How sure layers may be of person or background, and by how much the network may change that, in
+log odds: it sharpens edges, but cannot tear holes in poses it has never seen."""
 NARROW, WIDE = (16, 32, 64, 64), (24, 48, 96, 96)
 
 
@@ -159,7 +159,7 @@ class Avatar(nn.Module):
             for layer in layers:
                 inputs += [layer.alpha, layer.features]
             change = self.network(torch.cat(inputs, dim=1), code).to(skin)
-        logit = draft_alpha.clamp(SURE, 1 - SURE).logit() + ALPHA_GAIN * change[:, 3:]
+        logit = draft_alpha.clamp(SURE, 1 - SURE).logit() + MOST_CHANGE * change[:, 3:].tanh()
         draft = view.plate + draft_alpha * (colour - view.plate)
         return Picture(colour + change[:, :3], logit.sigmoid(), view.plate, draft, draft_alpha)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from avatars.avatar.avatar import Picture, View
+from avatars.avatar.avatar import Picture
 from avatars.avatar.lens import Jitter, Lens
 from avatars.training.boxes import box_mask
 from avatars.training.clip import Clip
@@ -25,8 +25,6 @@ EDGES, MASK, DRAFT = 0.5, 0.2, 0.3
 network, beside that of colours."""
 SHIFT, ROLL, ZOOM = 0.04, math.radians(5), 0.04
 """Spread of the jitter: of the picture's side, radians, share."""
-SLIP = 0.012
-"""Spread of the hair's displacement against the mesh, in halves of its canvas."""
 CODE_NOISE = 0.1
 BLIND, BLIND_SIZE = 0.3, 0.2
 """How often, and in how much of the picture's side, texture features are withheld, so that the
@@ -46,7 +44,7 @@ def step(state: AvatarState, clip: Clip, seed: int) -> float:
     jitter = _jitter(clip.lens, rng)
     avatar = state.avatar
     frame = clip.performance.frame(index)
-    view = _slipped(avatar.look(frame, jitter), rng)
+    view = avatar.look(frame, jitter)
     points = view.points
     static = avatar.texture.look_up(points.uv, points.footprint)
     seeing = _seeing(view.hit, rng)
@@ -81,12 +79,6 @@ def _jitter(lens: Lens, rng: np.random.Generator) -> Jitter:
     column, row, roll, zoom = np.clip(rng.standard_normal(4), -2, 2) / 2
     shift = (SHIFT * lens.size * column, SHIFT * lens.size * row)
     return Jitter(1 + ZOOM * zoom, ROLL * roll, shift)
-
-
-def _slipped(view: View, rng: np.random.Generator) -> View:
-    """The view with its hair a little out of place, as it will be in poses never seen."""
-    slip = torch.from_numpy(np.clip(rng.standard_normal(2), -2, 2) * SLIP).to(view.head)
-    return view._replace(head=view.head + slip)
 
 
 def _seeing(hit: Tensor, rng: np.random.Generator) -> Tensor:  # [S, S] -> [N, 1]
