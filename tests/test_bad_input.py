@@ -60,7 +60,7 @@ BAD_CAPTURES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "empty mesh": (r"mesh.obj", lambda f: (f / "mesh.obj").write_text("")),
     "no capture": (r"there is no .*capture", shutil.rmtree),
     "no cameras": (
-        r"no two photos .*fit together|needs the package pycolmap",
+        r"no (two )?photos .*fit together|needs the package pycolmap",
         lambda f: (f / "transforms.json").unlink(),
     ),
     "zero frames": (

@@ -52,8 +52,8 @@ def workspace(options: RunOptions) -> Iterator[Path]:
     out, cache = options.out, options.out / "cache"
     is_new = not out.exists()
     if options.resume:
-        for half in (out / CHECKPOINT).parent.glob(".*.part*"):
-            half.unlink()  # the run was killed while it wrote this
+        for half in (out / CHECKPOINT).parent.glob(".*"):
+            half.unlink()  # the run was killed while it, or safetensors for it, wrote this
     try:
         yield cache
     finally:
