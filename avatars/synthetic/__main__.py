@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from avatars.synthetic.film import FilmOptions, film
-from dnr.cli import run_command
+from dnr.errors import InputError
 
 
 def main(out: Path, options: Annotated[FilmOptions, tyro.conf.arg(name="")]) -> None:
@@ -23,4 +24,8 @@ def main(out: Path, options: Annotated[FilmOptions, tyro.conf.arg(name="")]) -> 
 
 
 if __name__ == "__main__":
-    run_command(lambda: tyro.cli(main))
+    try:
+        tyro.cli(main)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
