@@ -71,6 +71,11 @@ def write_results(
         turn = orbit(one_size(list(photos.cameras)), asset.mesh, ORBIT_FRAMES)
         write_video(out / TURNTABLE, render_frames(asset, turn))
     notes = [*notes, lpips_or_none()[1]] if "lpips" not in numbers else notes
+    if exposures is not None:
+        notes = [
+            *notes,
+            "held-out views are shown at the exposure of the training photos before and after them",
+        ]
     config = plain(asdict(options)) | {"recipe": plain(asdict(state.recipe))}
     write_report(
         out,
