@@ -104,7 +104,9 @@ def test_another_plate_changes_nothing_of_the_person() -> None:
     assert not torch.equal(one.image, other.image)
 
 
-@pytest.mark.parametrize("changes", [{}, {"moving_channels": 0}, {"has_layers": False}])
+@pytest.mark.parametrize(
+    "changes", [{}, {"moving_channels": 0, "sees_normals": False}, {"has_layers": False}]
+)
 def test_avatars_come_back_from_disk(tmp_path: Path, changes: dict[str, object]) -> None:
     clip, plate = toy_clip(frames=6)
     avatar, rest = toy_start(clip, plate, **changes)

@@ -55,6 +55,8 @@ class AvatarConfig:
     """Of the network's levels, finest first."""
     has_layers: bool = True
     """Whether hair and torso have layers; without, the mesh is all there is of the person."""
+    sees_normals: bool = True
+    """Whether the network is told which way the surface faces, so that light can stand still."""
     hidden: tuple[str, ...] = ()
     """Further regions of the head to leave out of the mesh, such as mouth."""
 
@@ -152,7 +154,8 @@ class Avatar(nn.Module):
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
             skin = _image(view.hit, static)
             colour, draft_alpha = _drafted(skin[:, :COLOURS], hit, layers)
-            inputs = [skin[:, COLOURS:], view.normals[None], hit.to(skin)]
+            inputs = [skin[:, COLOURS:], hit.to(skin)]
+            inputs += [view.normals[None]] if self.config.sees_normals else []
             inputs += [colour, draft_alpha]
             if moving is not None:
                 inputs.append(moving)
@@ -192,8 +195,8 @@ class Avatar(nn.Module):
 
 def _channels(config: AvatarConfig) -> int:
     layers = 2 * (1 + FEATURES) if config.has_layers else 0
-    base = config.texture.channels - COLOURS + 3 + 1 + 3 + 1
-    return base + layers + config.moving_channels
+    base = config.texture.channels - COLOURS + 1 + 3 + 1
+    return base + layers + config.moving_channels + 3 * config.sees_normals
 
 
 def _shown_faces(head: Head, hidden: tuple[str, ...]) -> Tensor:  # [F'] indices

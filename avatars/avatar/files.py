@@ -134,8 +134,10 @@ def _config(stored: dict[str, Any]) -> AvatarConfig:
     lens = Lens(float(focal), (float(centre[0]), float(centre[1])), _count("lens size", size, 16))
     texture = {name: _count(name, value, 1) for name, value in values["texture"].items()}
     widths = tuple(_count("widths", width, 1, MOST_CHANNELS) for width in values["widths"])
-    if not 2 <= len(widths) <= 8 or not isinstance(values["has_layers"], bool):
-        raise ValueError("widths or has_layers are not sensible")
+    has_layers, sees_normals = values["has_layers"], values.get("sees_normals", True)
+    switches = isinstance(has_layers, bool) and isinstance(sees_normals, bool)
+    if not 2 <= len(widths) <= 8 or not switches:
+        raise ValueError("widths or switches are not sensible")
     return AvatarConfig(
         lens,
         TextureConfig(**texture),
@@ -144,7 +146,8 @@ def _config(stored: dict[str, Any]) -> AvatarConfig:
         _count("moving_size", values["moving_size"], 2),
         _count("moving_channels", values["moving_channels"], 0, MOST_CHANNELS),
         widths,
-        values["has_layers"],
+        has_layers,
+        sees_normals,
         tuple(str(name) for name in values["hidden"]),
     )
 

@@ -39,9 +39,9 @@ class AvatarOptions:
     """Which person to follow, 1 being the largest for longest; by default that one."""
     refine: bool = True
     """Refine the track on the pictures themselves before training."""
-    ablate: tuple[Literal["moving_texture", "layers", "mouth"], ...] = ()
+    ablate: tuple[Literal["moving_texture", "layers", "mouth", "normals"], ...] = ()
     """Leave parts out, to see what they are good for: the texture that changes with the face, hair
-    and torso, the inside of the mouth."""
+    and torso, the inside of the mouth, which way the surface faces."""
     losses: ImageLosses = field(default_factory=ImageLosses)
     """Further loss terms; adversarial gives sharper pictures that are less like the person."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

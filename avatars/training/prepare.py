@@ -92,6 +92,7 @@ def avatar_config(options: AvatarOptions, prepared: Prepared) -> AvatarConfig:
         moving_channels=0 if "moving_texture" in left_out else 8,
         widths=options.widths,
         has_layers="layers" not in left_out,
+        sees_normals="normals" not in left_out,
         hidden=("mouth", "tongue", "upper_teeth", "lower_teeth") if "mouth" in left_out else (),
     )
 
