@@ -63,6 +63,12 @@ FIXED_DISPLACEMENT = ModelFile("DECA relief", ("fixed_displacement_256.npy",), D
 ROME_WEIGHTS = ModelFile(
     "ROME weights", ("rome.pth",), "the links in github.com/SamsungLabs/rome", SAMSUNG
 )
+VGG19 = ModelFile(
+    "VGG-19 weights",
+    ("vgg19-dcbb9e9d.pth",),
+    "torchvision's model page",
+    "BSD-3, for the photos of ImageNet: research",
+)  # optional: a perceptual loss for training ROME
 ROME_FACES = ModelFile("ROME faces", ("faces_v2.pth",), ROME_SITE, SAMSUNG)
 ROME_UV_FACES = ModelFile("ROME texture faces", ("uvfaces_v2.pth",), ROME_SITE, SAMSUNG)
 ROME_VERTEX_UV = ModelFile("ROME vertex uvs", ("vertex_uvcoords.pth",), ROME_SITE, SAMSUNG)

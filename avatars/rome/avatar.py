@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -63,6 +63,7 @@ class Rendering(NamedTuple):
     vertices: Tensor  # [B, V, 3], metres, FLAME's axes, without the pose of the head
     on_screen: Tensor  # [B, V, 3], see deca.camera.project
     covered: Tensor  # [B, 1, 256, 256], 1 where the mesh is
+    offsets: Tensor  # [B, V, 3], metres, from the bald head to the one with hair
 
 
 def load_rome_model(folder: Path, linear: bool = False) -> RomeModel:
@@ -70,12 +71,18 @@ def load_rome_model(folder: Path, linear: bool = False) -> RomeModel:
     for engine in ("ROME", "ROME, linear") if linear else ("ROME",):
         for wanted in files.missing_files(engine, folder):
             files.need_file(wanted, folder)
+    rome = load_rome(files.need_file(files.ROME_WEIGHTS, folder))
+    hair = load_linear_hair(folder) if linear else None
+    return replace(load_frozen_parts(folder, rome), linear=hair)
+
+
+def load_frozen_parts(folder: Path, rome: Rome) -> RomeModel:
+    """Everything but ROME's own networks, which are given: what its training does not change."""
     return RomeModel(
-        load_rome(files.need_file(files.ROME_WEIGHTS, folder)),
+        rome,
         load_deca(files.need_file(files.DECA_WEIGHTS, folder)),
         load_flame(files.need_file(files.FLAME_2020, folder)).to(torch.zeros(())),
         load_rome_surface(folder),
-        load_linear_hair(folder) if linear else None,
     )
 
 
@@ -123,7 +130,8 @@ def surface_offsets(model: RomeModel, texture: Tensor, vertices: Tensor) -> Tens
     surface, batch = model.surface, len(vertices)
     texels = type(surface.texels)(*(f.expand(batch, *f.shape[1:]) for f in surface.texels))
     positions = interpolate_flat(texels, vertices, surface.faces).permute(0, 3, 1, 2)
-    geometry = model.rome.geometry(texture.expand(batch, -1, -1, -1), positions)
+    # Detached as published: the texture is to learn colours, not to serve the geometry.
+    geometry = model.rome.geometry(texture.detach().expand(batch, -1, -1, -1), positions)
     lookup = surface.vertex_lookup[None, :, None].expand(batch, -1, -1, -1)
     local = functional.grid_sample(geometry, lookup, align_corners=False)[..., 0]
     code = surface.vertex_code.expand(batch, -1, -1)
@@ -151,7 +159,8 @@ def drive(
     vertices = bald + offsets
     turn = rotation_matrices(codes.pose[:, :3])
     turned = (vertices - root[:, None]) @ turn.transpose(1, 2) + root[:, None]
-    return shade(model, source.texture, vertices, project(turned, codes.camera))
+    on_screen = project(turned, codes.camera)
+    return shade(model, source.texture, vertices, on_screen)._replace(offsets=offsets)
 
 
 def shade(model: RomeModel, texture: Tensor, vertices: Tensor, on_screen: Tensor) -> Rendering:
@@ -167,4 +176,4 @@ def shade(model: RomeModel, texture: Tensor, vertices: Tensor, on_screen: Tensor
     )
     normals = interpolate_flat(seen, vertex_normals(vertices, surface.faces), surface.faces)
     image, matte = model.rome.picture(features * covered, normals.permute(0, 3, 1, 2))
-    return Rendering(image, matte, vertices, on_screen, covered)
+    return Rendering(image, matte, vertices, on_screen, covered, torch.zeros_like(vertices))

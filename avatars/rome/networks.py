@@ -14,28 +14,30 @@ from avatars.weight_files import load_strictly, read_weights
 from dnr.errors import InputError
 from dnr.shapes import check_shape
 
-TEXTURE_CHANNELS, GEOMETRY_CHANNELS = 8, 32
+WIDTH, TEXTURE_CHANNELS, GEOMETRY_CHANNELS = 64, 8, 32
 _ENCODED = 1 + 2 * HARMONICS  # numbers that one number becomes
 
 
 class Autoencoder(nn.Module):
     """A photo and its matte become a neural texture: what every point of the surface looks like."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [nn.Conv2d(4, 256, 7, padding=3, bias=False)]
-        inputs = 256
-        for width in (64, 128, 256, 512):
-            blocks += [Residual(inputs, width, 4 * width), Residual(4 * width, width, 4 * width)]
-            blocks += [nn.MaxPool2d(2)] if width < 512 else []
-            inputs = 4 * width
-        for width, narrower in ((512, 256), (256, 128), (128, 64), (64, 64)):
-            outputs = 4 * narrower
-            blocks += [Residual(4 * width, width, 4 * width), Residual(4 * width, width, outputs)]
-            blocks += [nn.Upsample(scale_factor=2, mode="nearest")] if width > 64 else []
-        self.net = nn.Sequential(
-            *blocks, group_norm(256), nn.ReLU(), nn.Conv2d(256, TEXTURE_CHANNELS, 1)
-        )
+        blocks: list[nn.Module] = [nn.Conv2d(4, 4 * width, 7, padding=3, bias=False)]
+        inputs = 4 * width
+        for level in range(4):
+            middle = width << level
+            blocks += [Residual(inputs, middle, 4 * middle)]
+            blocks += [Residual(4 * middle, middle, 4 * middle)]
+            blocks += [nn.MaxPool2d(2)] if level < 3 else []
+            inputs = 4 * middle
+        for level in (3, 2, 1, 0):
+            middle, outputs = width << level, 4 * width << max(level - 1, 0)
+            blocks += [Residual(4 * middle, middle, 4 * middle)]
+            blocks += [Residual(4 * middle, middle, outputs)]
+            blocks += [nn.Upsample(scale_factor=2, mode="nearest")] if level else []
+        last = nn.Conv2d(4 * width, TEXTURE_CHANNELS, 1)
+        self.net = nn.Sequential(*blocks, group_norm(4 * width), nn.ReLU(), last)
 
     def forward(self, photo: Tensor) -> Tensor:  # [B, 4, H, W] -> [B, 8, H, W]
         check_shape("photo", photo, "B 4 H W")
@@ -45,13 +47,14 @@ class Autoencoder(nn.Module):
 class UNet(nn.Module):
     """Four levels of two convolutions, halved by maxima, with skips. Sides: multiples of 8."""
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    def __init__(self, inputs: int, outputs: int, width: int = WIDTH) -> None:
         super().__init__()
-        downs = ((inputs, 64, 128), (128, 128, 256), (256, 256, 512), (512, 512, 512))
-        ups = ((1024, 512, 256), (512, 256, 128), (256, 128, 64))
+        w1, w2, w4, w8 = width, 2 * width, 4 * width, 8 * width
+        downs = ((inputs, w1, w2), (w2, w2, w4), (w4, w4, w8), (w8, w8, w8))
+        ups = ((2 * w8, w8, w4), (2 * w4, w4, w2), (2 * w2, w2, w1))
         self.encoder = nn.ModuleList(nn.Sequential(TwoConvs(*widths)) for widths in downs)
         self.decoder = nn.ModuleList(nn.Sequential(TwoConvs(*widths)) for widths in ups)
-        self.to_outputs = nn.Conv2d(64, outputs, 1)
+        self.to_outputs = nn.Conv2d(width, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:  # [B, inputs, H, W] -> [B, outputs, H, W]
         if x.shape[2] % 8 or x.shape[3] % 8:
@@ -81,14 +84,14 @@ class OffsetMlp(nn.Module):
 
 
 class Rome(nn.Module):
-    """The networks together, as the published weights name them."""
+    """The networks together, as the published weights name them; theirs are 64 channels wide."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        self.autoencoder = Autoencoder()
-        self.mesh_deformer = UNet(TEXTURE_CHANNELS + 3 * _ENCODED, GEOMETRY_CHANNELS)
+        self.autoencoder = Autoencoder(width)
+        self.mesh_deformer = UNet(TEXTURE_CHANNELS + 3 * _ENCODED, GEOMETRY_CHANNELS, width)
         self.mlp_deformer = OffsetMlp()
-        self.unet = UNet(TEXTURE_CHANNELS + 3 * _ENCODED, 4)
+        self.unet = UNet(TEXTURE_CHANNELS + 3 * _ENCODED, 4, width)
 
     def texture(self, photo: Tensor, matte: Tensor) -> Tensor:  # [B, 3, H, W], [B, 1, H, W]
         """The neural texture [B, 8, H, W] of a portrait."""

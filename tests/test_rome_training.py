@@ -1,0 +1,237 @@
+"""ROME's losses, its data, and that it learns, resumes, and writes what the loader reads."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.distance import cdist
+from test_rome_avatar import SmallDeca, model  # noqa: F401, the fixture
+
+from avatars.deca.camera import project
+from avatars.deca.networks import DecaCodes
+from avatars.detectors.faces import Face
+from avatars.orthographic import interpolate_flat, rasterize_flat
+from avatars.rome.avatar import RomeModel, posed
+from avatars.rome.clips import Clip, draw_pairs, load_clips, prepare_clip
+from avatars.rome.framing import SIZE
+from avatars.rome.losses import (
+    chamfer_loss,
+    dice_loss,
+    laplacian_loss,
+    silhouette_loss,
+    soft_silhouette,
+)
+from avatars.rome.networks import Rome
+from avatars.rome.perceptual import PerceptualDistance
+from avatars.rome.training import CHECKPOINT, WEIGHTS, RomeOptions, new_state, train_rome
+from dnr.array_files import save_arrays
+from dnr.errors import InputError
+from dnr.tensor_files import load_tensors
+from dnr.video import write_video
+
+
+def test_dice_and_laplacian_by_hand(generator) -> None:
+    logits = torch.randn(2, 1, 5, 6, generator=generator)
+    target = (torch.rand(2, 1, 5, 6, generator=generator) > 0.5).float()
+    matte = 1 / (1 + np.exp(-logits.numpy()))
+    both = 2 * (matte * target.numpy()).sum(axis=(1, 2, 3))
+    either = (matte**2 + target.numpy() ** 2).sum(axis=(1, 2, 3))
+    assert float(dice_loss(logits, target)) == pytest.approx(1 - (both / either).mean(), abs=1e-5)
+
+    faces = torch.tensor([[0, 1, 2], [2, 1, 3], [3, 4, 2]])
+    offsets = torch.randn(2, 5, 3, generator=generator, requires_grad=True)
+    near = {0: [1, 2], 1: [0, 2, 3], 2: [0, 1, 3, 4], 3: [1, 2, 4], 4: [2, 3]}
+    values = offsets.detach().numpy()
+    apart = [
+        np.linalg.norm(values[batch, row] - values[batch, rows].mean(axis=0))
+        for batch in range(2)
+        for row, rows in near.items()
+    ]
+    loss = laplacian_loss(offsets, faces)
+    assert float(loss.detach()) == pytest.approx(np.mean(apart), abs=1e-5)
+    loss.backward()
+    assert offsets.grad is not None and torch.isfinite(offsets.grad).all()
+
+
+def sheet(centre: tuple[float, float], half: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """A square of 5 x 5 points in front of us, on screen."""
+    line = torch.linspace(-half, half, 5)
+    row, column = torch.meshgrid(line, line, indexing="ij")
+    points = torch.stack([column + centre[0], row + centre[1], 0 * row], dim=-1).reshape(1, -1, 3)
+    index = torch.arange(25).reshape(5, 5)
+    a, b = index[:-1, :-1].reshape(-1), index[:-1, 1:].reshape(-1)
+    c, d = index[1:, :-1].reshape(-1), index[1:, 1:].reshape(-1)
+    return points, torch.cat([torch.stack([a, c, b], dim=1), torch.stack([b, c, d], dim=1)])
+
+
+def matte_of(centre: tuple[float, float], half: float) -> torch.Tensor:
+    place = (torch.arange(SIZE) + 0.5) / 128 - 1
+    inside = [(place - centre[axis]).abs() <= half for axis in (1, 0)]
+    return (inside[0][:, None] & inside[1]).float()[None, None]
+
+
+def test_chamfer_is_the_distance_of_the_two_point_sets() -> None:
+    points, faces = sheet((0.1, 0.0), 0.3)
+    target = torch.zeros(1, 1, 32, 32)
+    target[0, 0, 10:20, 8:14] = 1
+    rows, columns = target[0, 0].nonzero().numpy().T
+    pixels = (np.stack([columns, rows], axis=1) + 0.5) / 16 - 1
+    apart = cdist(points[0, :, :2].numpy(), pixels) ** 2
+    expected = apart.min(axis=1).mean() + apart.min(axis=0).mean()
+    assert float(chamfer_loss(points, faces, target)) == pytest.approx(expected, rel=1e-4)
+    behind = faces[:, [0, 2, 1]]
+    assert float(chamfer_loss(points, behind, target)) == 0
+
+
+def test_a_silhouette_pulls_the_mesh_under_the_matte() -> None:
+    target = matte_of((0.2, -0.1), 0.4)
+    moves = []
+    for centre, half in (((0.15, -0.1), 0.4), ((0.2, -0.05), 0.4), ((0.2, -0.1), 0.36)):
+        points, faces = sheet(centre, half)
+        points.requires_grad_()
+        matte = soft_silhouette(points, faces, matte_of(centre, half))
+        soft = matte.detach() - matte_of(centre, half)[..., ::4, ::4]
+        assert float(soft.abs().mean()) < 0.02
+        (gradient,) = torch.autograd.grad(silhouette_loss(matte, target), points)
+        around = gradient[0, :, :2] * (points[0, :, :2].detach() - torch.tensor(centre))
+        moves.append((-gradient[0, :, 0].sum(), -gradient[0, :, 1].sum(), -around.sum()))
+    assert moves[0][0] > 5 * abs(moves[0][1]) and moves[0][0] > 0  # to the right
+    assert moves[1][1] < -5 * abs(moves[1][0])  # up
+    assert moves[2][2] > 0  # larger
+
+
+def made_up_clip(folder: Path, model: RomeModel, seed: int) -> None:  # noqa: F811
+    """Four frames of a sheet with somebody's colours, its poses known."""
+    random = torch.Generator().manual_seed(seed)
+    count, surface = 4, model.surface
+    codes = SmallDeca().coarse(torch.zeros(count, 3, 224, 224))
+    pose = 0.15 * torch.randn(count, 6, generator=random)
+    shift = torch.tensor([0.0, 0.02, 0.02]) * torch.randn(count, 3, generator=random)
+    codes = codes._replace(pose=pose, camera=codes.camera + shift)
+    vertices, _ = posed(model, codes.shape, codes)
+    screen = project(vertices, codes.camera)
+    pixels = torch.cat([(screen[..., :2] + 1) * SIZE / 2, screen[..., 2:]], dim=-1)
+    seen = rasterize_flat(pixels, surface.faces, (SIZE, SIZE))
+    uv = interpolate_flat(seen, surface.uv, surface.uv_faces)
+    tint = torch.rand(3, generator=random)
+    waves = 0.5 + 0.4 * torch.sin(9 * uv[..., :1] + 7 * uv[..., 1:] + 6 * tint)
+    folder.mkdir(parents=True)
+    for index in range(count):
+        cover = (seen.face_id[index] >= 0).numpy()
+        image = (waves[index].numpy() * cover[..., None] * 255).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{index:05d}.jpg"), image)
+        cv2.imwrite(str(folder / f"{index:05d}.png"), cover.astype(np.uint8) * 255)
+    points = torch.zeros(count, 68, 2)
+    points[:, 36:42, 0], points[:, 42:48, 0], points[:, 48:60, 1] = -0.3, 0.3, 0.6
+    save_arrays(
+        folder / "clip.npz",
+        {"points": points.numpy()} | {k: v.numpy() for k, v in codes._asdict().items()},
+    )
+
+
+@pytest.fixture
+def narrow(model: RomeModel) -> RomeModel:  # noqa: F811
+    """Networks a sixteenth as wide as the published ones."""
+    torch.manual_seed(0)
+    return replace(model, rome=Rome(4))
+
+
+OPTIONS = RomeOptions(steps=2, batch=1, rate=1e-3, discriminator_width=4, save_every=1)
+
+
+def test_an_interrupted_run_ends_like_an_uninterrupted_one(
+    narrow: RomeModel, tmp_path: Path
+) -> None:
+    for seed in range(2):
+        made_up_clip(tmp_path / "clips" / str(seed), narrow, seed)
+    clips = load_clips(tmp_path / "clips")
+    start = {name: value.clone() for name, value in narrow.rome.state_dict().items()}
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    history = train_rome(narrow, clips, tmp_path / "whole", OPTIONS)
+    names = {"photometric", "dice", "silhouette", "chamfer", "laplacian", "adversarial"}
+    assert set(history[0]) == names | {"features", "hinge"}
+    assert all(np.isfinite(list(row.values())).all() for row in history)
+    whole = load_tensors(tmp_path / "whole" / CHECKPOINT)
+    moved = {part: False for part in ("autoencoder", "mesh_deformer", "mlp_deformer", "unet")}
+    for name, value in start.items():
+        moved[name.split(".")[0]] |= not torch.equal(value, whole[f"rome.{name}"])
+    assert all(moved.values()), "every network learns"
+    narrow.rome.load_state_dict(start)
+    train_rome(narrow, clips, tmp_path / "parts", replace(OPTIONS, steps=1))
+    narrow.rome.load_state_dict(start)
+    train_rome(narrow, clips, tmp_path / "parts", OPTIONS, resume=True)
+    parts = load_tensors(tmp_path / "parts" / CHECKPOINT)
+    assert all(torch.equal(value, parts[name]) for name, value in whole.items())
+    stored = torch.load(tmp_path / "whole" / WEIGHTS, weights_only=True)
+    assert stored.keys() == Rome(4).state_dict().keys()
+    with pytest.raises(InputError, match="other networks"):
+        options = replace(OPTIONS, discriminator_width=8)
+        train_rome(narrow, clips, tmp_path / "whole", options, resume=True)
+
+
+@pytest.mark.slow
+def test_it_overfits_a_handful_of_clips(narrow: RomeModel, tmp_path: Path) -> None:
+    for seed in range(3):
+        made_up_clip(tmp_path / "clips" / str(seed), narrow, seed)
+    (tmp_path / "run").mkdir()
+    options = replace(OPTIONS, steps=250, batch=2, rate=3e-3, save_every=250)
+    history = train_rome(narrow, load_clips(tmp_path / "clips"), tmp_path / "run", options)
+    first, last = history[:10], history[-10:]
+    for name, factor in (("photometric", 3), ("dice", 5)):
+        before, after = (np.mean([row[name] for row in rows]) for rows in (first, last))
+        assert after < before / factor, f"{name}: {before:.3f} to {after:.3f}"
+
+
+def test_videos_become_clips(model: RomeModel, tmp_path: Path, rng) -> None:  # noqa: F811
+    frames = rng.integers(0, 255, (11, 120, 160, 3), np.uint8)
+    write_video(tmp_path / "a.mp4", frames)
+    marks = np.array([80, 60]) + 30 * (rng.random((478, 2)) - 0.5)
+    calls: list[int] = []
+
+    def detector(image: np.ndarray) -> list[Face]:
+        calls.append(len(calls))
+        return [] if len(calls) == 2 else [Face(marks, 1.0)]
+
+    def masker(image: np.ndarray) -> np.ndarray:
+        return np.ones((120, 160), np.float32)
+
+    out = tmp_path / "clips" / "a"
+    count = prepare_clip(model, tmp_path / "a.mp4", out, detector, masker, every=2)
+    assert count == 5 and len(calls) == 6
+    clip = Clip(out)
+    pair = draw_pairs([clip], 3, rng)
+    assert pair.source.shape == pair.target.shape == (3, 3, SIZE, SIZE)
+    assert isinstance(pair.codes, DecaCodes) and pair.codes.pose.shape == (3, 6)
+    (out / "00002.png").unlink()
+    with pytest.raises(InputError, match="00002"):
+        clip.picture(2)
+    with pytest.raises(InputError, match="fewer than two frames"):
+        prepare_clip(model, tmp_path / "a.mp4", tmp_path / "b", lambda image: [], masker)
+    assert not (tmp_path / "b").exists()
+    with pytest.raises(InputError, match="no prepared clips"):
+        load_clips(tmp_path / "b")
+
+
+def test_the_perceptual_distance_is_zero_for_the_same_picture(generator) -> None:
+    distance = PerceptualDistance()
+    image = torch.rand(1, 3, 32, 40, generator=generator)
+    assert float(distance(image, image)) == 0
+    x: Any = (image - 0.4).requires_grad_()
+    value = distance(x, image)
+    value.backward()
+    assert float(value.detach()) > 0 and x.grad.abs().sum() > 0
+    assert [distance.features[tap - 1].out_channels for tap in distance.taps] == [
+        64, 128, 256, 512, 512,
+    ]  # fmt: skip
+
+
+def test_optimisers_are_the_published_ones(narrow: RomeModel) -> None:
+    state = new_state(narrow, RomeOptions(discriminator_width=4))
+    groups = [adam.param_groups[0] for adam in (state.generator_adam, state.discriminator_adam)]
+    assert [group["lr"] for group in groups] == [1e-4, 4e-4]
+    assert all(group["betas"] == (0.0, 0.999) for group in groups)
