@@ -15,6 +15,7 @@ from typing import Annotated, Literal, NoReturn
 import tyro
 from tyro.conf import Positional, arg, subcommand
 
+from avatars.formats.options import ConvertOptions
 from avatars.tracking.options import TrackOptions
 from dnr.errors import InputError
 
@@ -134,6 +135,7 @@ Command = (
     | Annotated[Edit, subcommand("edit")]
     | Annotated[MakeCapture, subcommand("capture")]
     | Annotated[FollowHead, subcommand("track")]
+    | Annotated[ConvertOptions, subcommand("convert")]
     | Annotated[Doctor, subcommand("doctor")]
     | Annotated[Demo, subcommand("demo")]
 )
@@ -192,6 +194,10 @@ def _run_dnr() -> None:
             capture(command)
         case FollowHead():
             follow_head(command)
+        case ConvertOptions():
+            from avatars.formats.convert import convert
+
+            print(convert(command))
         case Doctor():
             doctor(command)
         case Demo():
