@@ -6,6 +6,7 @@ import numpy as np
 
 from avatars.oneshot.eyes import EyeMotion, EyePoints
 
+LOWER_SHARE = 0.5  # the head model's lower lids rise too far in a blink
 LEAST_OPENING = 0.05  # of the eye's width: narrower eyes are opened as if they were so wide
 
 
@@ -19,7 +20,7 @@ def eye_motion(
     now = float((after[upper, 1] - after[lower, 1]).mean())
     raised = float((after[lower, 1] - before[lower, 1])[2:5].mean())
     iris = after[names.iris[0]] - before[names.iris[0]]
-    return EyeMotion(max(now, 0.0) / max(was, LEAST_OPENING), raised, iris)
+    return EyeMotion(max(now, 0.0) / max(was, LEAST_OPENING), LOWER_SHARE * raised, iris)
 
 
 def _local(points: np.ndarray, names: EyePoints) -> np.ndarray:

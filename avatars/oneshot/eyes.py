@@ -39,11 +39,12 @@ LEFT = EyePoints(
 ACROSS, ABOVE, BELOW = 0.75, 0.70, 0.55  # extent of the layer around the middle of the eye
 LASHES, ROOTS = 0.045, 0.02  # strips above and below the lid's rim that move without a stretch
 RIM = 0.03  # so far from where a rim was found the white of the eye may reach
+LIT = 0.7  # how much of the shade in a fold goes when it opens
 SETTLED = 0.2  # change of the opening from which on lids are drawn without that white
 CREASE_SHARE = 0.3  # of the lid's way that its crease goes along
 WIDEST = 1.7  # times the photo's opening
-FAR_GAZE = (0.30, 0.16)  # where the iris comes to rest, across and up
-GAZE_GAIN = 1.15  # fitted eyeballs are a little large, so fitted turns are a little small
+FAR_GAZE = (0.36, 0.18)  # where the iris comes to rest, across and up
+GAZE_GAIN = 1.2  # fitted eyeballs are a little large, so fitted turns are a little small
 
 
 class EyeMotion(NamedTuple):
@@ -70,6 +71,7 @@ class Eye:
     across: np.ndarray
     fade: np.ndarray  # float32 [h, w, 1] 0 at the layer's border
     lids: np.ndarray  # uint8 [h, w, 3], the photo without the white of the eye
+    lit: np.ndarray  # float32 [h, w, 3], how bright skin would be there that no fold shades
     sclera: np.ndarray  # float32 [h, w, 3], without iris and lids
     iris: np.ndarray  # float32 [h, w, 4], premultiplied, completed under the lids
 
@@ -106,9 +108,11 @@ def prepare_eye(picture: np.ndarray, landmarks: np.ndarray, names: EyePoints) ->
         x.astype(np.float32) for x in (upward, upper, lower, crease, brow, across)
     )
     lids = _lids_alone(piece, across, upward, upper, lower)
+    bare = ((upward > crease + 0.04) & (upward < brow)) | (upward < lower - 0.12)
+    lit = filled(piece, bare) if bare.any() else piece
     return Eye(
         rows, columns, 1 / width, basis.astype(np.float32), upward, upper, lower, crease, brow,
-        across, fade[..., None].astype(np.float32), lids, sclera, iris,
+        across, fade[..., None].astype(np.float32), lids, lit, sclera, iris,
     )  # fmt: skip
 
 
@@ -122,11 +126,21 @@ def moved_eye(eye: Eye, picture: np.ndarray, motion: EyeMotion) -> np.ndarray:
     rise = _lid_source(eye, upper, lower) - eye.upward
     skin = _sampled(eye, piece, rise)
     skin += closing * (_sampled(eye, eye.lids, rise) - skin)
+    skin = _unfolded(eye, skin, upper)
     ball = _ball(eye, piece, motion.iris)
     inside = np.minimum(upper - ROOTS - eye.upward, eye.upward - lower) / eye.pixel + 0.5
     inside = np.clip(inside, 0, 1)[..., None] * (np.abs(eye.across) < 0.5)[..., None]
     result = skin + inside * (ball - skin)
     return piece + eye.fade * (result - piece)
+
+
+def _unfolded(eye: Eye, skin: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """Skin that lay folded under the brow, in shade, comes into the light when the lid closes."""
+    sunk = eye.upper - upper
+    lash, crease = upper + LASHES, eye.crease - CREASE_SHARE * sunk
+    inside = np.clip((eye.upward - lash) / 0.06, 0, 1) * np.clip((crease - eye.upward) / 0.10, 0, 1)
+    share = LIT * np.clip(sunk / 0.15, 0, 1) * inside
+    return skin + share[..., None] * np.maximum(eye.lit - skin, 0)
 
 
 def _lid_source(eye: Eye, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:  # [h, w]

@@ -20,7 +20,7 @@ from avatars.transfer.neutral import Neutral, neck_joint
 from avatars.transfer.openings import CLOSES, openings
 from avatars.transfer.transfer import Person
 
-STRICTER = 3.0
+STRICTER = 1.5
 """One photo tells less about a shape than sixty frames: coefficients cost this squared as much."""
 SPREAD_M = 0.006  # over which the misses of landmarks are carried to the vertices around
 TURN_RAD, ROLL_RAD = 0.30, 0.45  # turned out of the picture, and in it; soft beyond (limits.py)
