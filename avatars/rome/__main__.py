@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,6 @@ from avatars.rome.networks import Rome
 from avatars.rome.perceptual import load_perceptual
 from avatars.rome.training import RomeOptions, train_rome
 from avatars.training.consent import ask_consent
-from dnr.cli import run_command
 from dnr.device import choose_device
 from dnr.errors import InputError
 
@@ -77,8 +77,10 @@ def train(
 
 
 if __name__ == "__main__":
-    run_command(
-        lambda: tyro.extras.subcommand_cli_from_dict(
+    try:
+        tyro.extras.subcommand_cli_from_dict(
             {"prepare": prepare, "train": train}, prog="python -m avatars.rome"
         )
-    )
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
