@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Nothing written to stderr is seen, unless the block fails: then all of it.
+    """Nothing written to stderr is seen, nor any warning, unless the block fails: then all of it.
 
     By file descriptor too, since C++ logs do not pass through `sys.stderr`.
     """
@@ -20,7 +21,8 @@ def quiet_stderr() -> Iterator[None]:
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         os.dup2(said.fileno(), 2)
         try:
-            with redirect_stderr(said):
+            with redirect_stderr(said), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 yield
         except BaseException:
             said.seek(0)

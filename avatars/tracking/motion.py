@@ -63,10 +63,10 @@ def _fit_window(
     priors: Priors,
     known: int,
 ) -> Motions:
-    calm = torch.zeros_like(_changes(motions))
+    calm = torch.zeros_like(changes(motions))
     for step in range(FREE_STEPS + TIED_STEPS):
         if step == FREE_STEPS:  # each frame has said its own by now
-            calm = _calmness(_changes(motions), priors)
+            calm = calmness(changes(motions), priors)
         points, off = misses(model, identity, motions, marks, lens)
         jacobian = motion_jacobian(model, identity, points, motions.gaze, motions.pose, lens)
         weights = robust_weights(off, marks.weights)
@@ -76,7 +76,7 @@ def _fit_window(
         force = force + prior_force(motions.values(), priors)
         curvature = blocks.diagonal(dim1=1, dim2=2).mean(dim=0)
         ties = curvature * (LEAST_TIE + priors.tie * calm)
-        force = force + tie_forces(_changes(motions), ties)
+        force = force + tie_forces(changes(motions), ties)
         step = _chain_step(blocks.double(), ties.double(), force.double(), motions, priors, known)
         motions = motions.stepped(step, priors)
     return motions
@@ -98,7 +98,7 @@ def _chain_step(
     return step_within_bounds(solve, values, force, priors, known)
 
 
-def _calmness(changes: Tensor, priors: Priors) -> Tensor:  # [T - 1, P]
+def calmness(changes: Tensor, priors: Priors) -> Tensor:  # [T - 1, P]
     """1 where next to nothing moves over several frames, towards 0 where something does."""
     if not len(changes):
         return changes
@@ -109,7 +109,7 @@ def _calmness(changes: Tensor, priors: Priors) -> Tensor:  # [T - 1, P]
     return 1 / (1 + (speed / priors.give) ** 2) ** 2
 
 
-def _changes(motions: Motions) -> Tensor:  # [T - 1, P]
+def changes(motions: Motions) -> Tensor:  # [T - 1, P]
     """From each frame to the next."""
     rotation, translation = motions.pose
     turn = rotation_vectors(rotation[1:] @ rotation[:-1].transpose(1, 2))

@@ -86,7 +86,7 @@ def motion_jacobian(
     model: PointModel, identity: Tensor, points: Tensor, gaze: Tensor, pose: Pose, lens: Lens
 ) -> Tensor:  # [I], [T, 478, 3], [T, 2, 2] -> [T, 478, 2, 6 + E + 4]
     """Change of the projections of `posed_points` with pose, expression and gaze, in that order."""
-    by_local, turned = _on_image(points, pose, lens)
+    by_local, turned = local_jacobian(points, pose, lens)
     by_turn = by_local @ -cross_matrices(turned)
     by_point = by_local @ pose.rotation[:, None]
     by_expression = torch.einsum("tnij,enj->tnie", by_point, model.expression)
@@ -104,7 +104,7 @@ def identity_jacobian(
     model: PointModel, points: Tensor, gaze: Tensor, pose: Pose, lens: Lens
 ) -> Tensor:  # [T, 478, 3], [T, 2, 2] -> [T, 478, 2, I]
     """Change of the projections of `posed_points` with the identity."""
-    by_local, _ = _on_image(points, pose, lens)
+    by_local, _ = local_jacobian(points, pose, lens)
     by_point = by_local @ pose.rotation[:, None]
     result = torch.einsum("tnij,knj->tnik", by_point, model.identity)
     turns = gaze_matrices(gaze)
@@ -116,7 +116,7 @@ def identity_jacobian(
     return result
 
 
-def _on_image(points: Tensor, pose: Pose, lens: Lens) -> tuple[Tensor, Tensor]:
+def local_jacobian(points: Tensor, pose: Pose, lens: Lens) -> tuple[Tensor, Tensor]:
     """Change of the projections with points in the camera's axes [T, N, 2, 3]; turned points."""
     turned = points @ pose.rotation.transpose(1, 2)
     column, row, depth = (turned + pose.translation[:, None]).unbind(dim=-1)

@@ -23,6 +23,8 @@ from avatars.tracking.normal import Motions
 from avatars.tracking.options import TrackOptions
 from avatars.tracking.pictures import write_masks
 from avatars.tracking.points import Lens, Pose
+from avatars.tracking.refining import Refined, Studio, on_device, refine
+from avatars.tracking.report import write_quality, write_report
 from avatars.tracking.rough import lens_for
 from avatars.tracking.stages import fingerprint, is_done, once, workshop
 from avatars.tracking.track import CROP_SIZE, LANDMARKS, Track, load_track, save_track
@@ -30,9 +32,9 @@ from dnr.device import choose_device
 from dnr.footage import Footage, open_footage
 from dnr.progress import progress
 
-LOOKED, FITTED = "looked.npz", "fitted.npz"
+LOOKED, FITTED, REFINED = "looked.npz", "fitted.npz", "refined.npz"
 EYES_M = 0.09  # between the outer corners of an adult's eyes
-_FITTED = ("rotation", "translation", "expression", "gaze")
+_MOTIONS = ("rotation", "translation", "expression", "gaze")
 
 
 def track_video(video: Path, out: Path, options: TrackOptions | None = None) -> Track:
@@ -52,12 +54,18 @@ def track_video(video: Path, out: Path, options: TrackOptions | None = None) -> 
     boxes = _boxes(looked)
     crop = crop_matrices(boxes, footage.size, CROP_SIZE, footage.fps)
     fitted = _fit(looked, lens, options, folder)
-    frames = len(looked.times)
-    with progress(frames, "masks of the person") as shown:
+    with progress(len(looked.times), "masks of the person") as shown:
         write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
-    track = _track(footage, looked, fitted, lens, crop)
+    studio = Studio(footage, crop, CROP_SIZE, folder, lens)
+    seen = _refine(fitted, studio, options, folder) if options.refine else None
+    signs = _signs(footage, looked, fitted, seen, lens)
+    track = _track(footage, looked, fitted, seen, signs, lens, crop)
     save_track(folder, track)
-    for name in (FACES, TIMES, LOOKED, FITTED):
+    write_quality(folder, track, signs)
+    if options.report:
+        with progress(len(track), "drawing the report") as shown:
+            write_report(folder, track, footage, notes, shown.update)
+    for name in (FACES, TIMES, LOOKED, FITTED, REFINED):
         (folder / name).unlink(missing_ok=True)
     folder.replace(out)
     return load_track(out)
@@ -83,7 +91,7 @@ def _look(
         return {"found": found.found, "times": found.times, "people": np.array(found.people)}
 
     arrays = once(folder / LOOKED, run)
-    landmarks = np.load(folder / LANDMARKS, mmap_mode="r", allow_pickle=False)
+    landmarks = np.load(folder / LANDMARKS, mmap_mode="c", allow_pickle=False)
     return Looked(landmarks, arrays["found"], arrays["times"], int(arrays["people"]))
 
 
@@ -95,40 +103,74 @@ def _fit(looked: Looked, lens: Lens, options: TrackOptions, folder: Path) -> Fit
         with progress(1, "fitting the head") as shown:
             fitted = fit_track(load_head().to(like), looked, lens)
             shown.update(1)
-        pose, expression, gaze = fitted.motions
-        tensors = dict(zip(_FITTED, (*pose, expression, gaze), strict=True))
-        tensors |= {"identity": fitted.identity, "miss": fitted.miss, "keys": fitted.keys}
-        return {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
+        return _arrays(fitted.motions, identity=fitted.identity, miss=fitted.miss, keys=fitted.keys)
 
-    arrays = {name: torch.from_numpy(x) for name, x in once(folder / FITTED, run).items()}
-    rotation, translation, expression, gaze = (arrays[name] for name in _FITTED)
-    motions = Motions(Pose(rotation, translation), expression, gaze)
+    arrays, motions = _motions(once(folder / FITTED, run))
     return Fitted(arrays["identity"], motions, arrays["miss"], arrays["keys"])
 
 
-def _track(footage: Footage, looked: Looked, fitted: Fitted, lens: Lens, crop: np.ndarray) -> Track:
+def _refine(fitted: Fitted, studio: Studio, options: TrackOptions, folder: Path) -> Refined:
+    """What the pictures say, from this attempt or an earlier one."""
+
+    def run() -> dict[str, np.ndarray]:
+        like = torch.zeros(0, device=choose_device(options.device))
+        frames = len(fitted.miss)
+        with progress(frames, "comparing with the pictures") as shown:
+            refined = refine(load_head().to(like), on_device(fitted, like), studio, shown.update)
+        return _arrays(
+            refined.motions,
+            offsets=refined.offsets,
+            error=refined.error,
+            covered=refined.covered,
+        )
+
+    arrays, motions = _motions(once(folder / REFINED, run))
+    return Refined(arrays["offsets"], motions, arrays["error"], arrays["covered"])
+
+
+def _arrays(motions: Motions, **tensors: torch.Tensor) -> dict[str, np.ndarray]:
+    named = dict(zip(_MOTIONS, (*motions.pose, *motions[1:]), strict=True)) | tensors
+    return {name: tensor.cpu().numpy() for name, tensor in named.items()}
+
+
+def _motions(arrays: dict[str, np.ndarray]) -> tuple[dict[str, torch.Tensor], Motions]:
+    tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+    rotation, translation, expression, gaze = (tensors[name] for name in _MOTIONS)
+    return tensors, Motions(Pose(rotation, translation), expression, gaze)
+
+
+def _track(
+    footage: Footage,
+    looked: Looked,
+    fitted: Fitted,
+    seen: Refined | None,
+    signs: Signs,
+    lens: Lens,
+    crop: np.ndarray,
+) -> Track:
     head = load_head()
-    pose, expression, gaze = fitted.motions
+    pose, expression, gaze = fitted.motions if seen is None else seen.motions
     neck = neck_turns(pose.rotation, footage.fps)
-    signs = _signs(footage, looked, fitted, lens)
     return Track(
         head=head.name,
         identity=fitted.identity,
-        offsets=torch.zeros(len(head.template)),
+        offsets=torch.zeros(len(head.template)) if seen is None else seen.offsets,
         motion=Motion(expression, gaze, neck),
         head_to_camera=torch.cat([pose.rotation, pose.translation[..., None]], dim=2),
         focal=lens.focal,
         size=footage.size,
         fps=footage.fps,
         times=torch.from_numpy(looked.times),
-        landmarks=torch.from_numpy(np.asarray(looked.landmarks)),
+        landmarks=torch.from_numpy(looked.landmarks),
         found=torch.from_numpy(looked.found),
         doubt=torch.from_numpy(total_doubt(signs)).float(),
         crop=torch.from_numpy(crop),
     )
 
 
-def _signs(footage: Footage, looked: Looked, fitted: Fitted, lens: Lens) -> Signs:
+def _signs(
+    footage: Footage, looked: Looked, fitted: Fitted, seen: Refined | None, lens: Lens
+) -> Signs:
     """What may make frames doubtful."""
     height, width = footage.size
     rotation, translation = fitted.motions.pose
@@ -143,7 +185,7 @@ def _signs(footage: Footage, looked: Looked, fitted: Fitted, lens: Lens) -> Sign
         outside=np.concatenate(outside),
         turned=np.degrees(np.arccos(facing.numpy())),
         width_px=width_m.numpy(),
-        covered=np.zeros(len(looked.times)),
+        covered=np.zeros(len(looked.times)) if seen is None else seen.covered.numpy(),
     )
 
 
