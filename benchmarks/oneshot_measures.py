@@ -88,6 +88,12 @@ def curves(points: np.ndarray) -> dict[str, np.ndarray]:  # [T, 478, 2] -> [T] e
     return found
 
 
+def eyes_open(points: np.ndarray) -> np.ndarray:  # [T, 478, 2] -> [T] bool
+    """Frames in which irises can be seen at all: behind a lid a detector only guesses."""
+    openings = np.minimum(_aspect(points, RIGHT), _aspect(points, LEFT))
+    return openings > 0.5 * np.median(openings)
+
+
 def correlation(driver: np.ndarray, made: np.ndarray) -> float:
     """Pearson's; NaN for what does not move."""
     if min(np.std(driver), np.std(made)) < 1e-6:

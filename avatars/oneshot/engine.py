@@ -18,6 +18,7 @@ from avatars.oneshot.hair import hair_cover
 from avatars.oneshot.likeness import Likeness, fit_likeness
 from avatars.oneshot.mouth import Mouth, draw_mouth, prepare_mouth
 from avatars.oneshot.pose_points import shown_points, source_points
+from avatars.oneshot.shoulders import Shoulders, find_shoulders, widen
 from avatars.oneshot.warp import Skin, photo_skin, source_map
 from avatars.oneshot.window import Window, window_around
 from avatars.transfer.performance import Frame
@@ -35,6 +36,7 @@ class Puppet:
     skin: Skin
     person: np.ndarray  # uint8 [h, w]
     plate: np.ndarray  # uint8 [h, w, 3]
+    shoulders: Shoulders | None
     eyes: tuple[Eye, Eye]
     mouth: Mouth
     landmarks: np.ndarray  # [478, 2] of the head as it is drawn in the photo
@@ -52,9 +54,12 @@ def prepare(head: Head, photo: np.ndarray, landmarks: np.ndarray, masker: Person
     source = source_points(likeness)
     cover = hair_cover(head, photo, source.points.numpy(), landmarks)
     likeness = replace(likeness, follows=1 - cover)
+    mask = cv2.resize(layers.person, window.field[::-1], interpolation=cv2.INTER_AREA)
+    face = float(np.ptp(landmarks[:, 1]) * window.scale[1])
     return Puppet(
         photo, likeness, window, photo_skin(likeness, source, window),
         (layers.person * 255 + 0.5).astype(np.uint8), layers.plate,
+        find_shoulders(mask, window.ends_inside[3], face),
         (prepare_eye(piece, inside, RIGHT), prepare_eye(piece, inside, LEFT)),
         prepare_mouth(head, piece, inside),
         _landmarks(likeness, source.points), landmarks,
@@ -71,6 +76,8 @@ def picture(puppet: Puppet, frame: Frame) -> np.ndarray:  # uint8 [H, W, 3]
         layer = moved_eye(eye, piece[..., :3], eye_motion(calm, drawn, names))
         piece[eye.rows, eye.columns, :3] = np.clip(layer + 0.5, 0, 255)
     shift = source_map(puppet.skin, shown.calm, shown.depth, window)
+    if puppet.shoulders is not None:
+        widen(shift, puppet.shoulders)
     place = window.finer(shift) / window.scale + _grid(window.size)
     moved = cv2.remap(piece, place, np.empty(0), cv2.INTER_LINEAR, borderMode=_REPEAT)
     picture = np.empty_like(puppet.plate)
