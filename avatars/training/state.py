@@ -18,6 +18,9 @@ from dnr.training.options import ImageLosses
 
 BETAS = (0.9, 0.99)
 NETWORK_RATE, CANVAS_RATE, ALPHA_RATE, TEXTURE_RATE = 2e-3, 4e-3, 2e-2, 5e-3
+HAIR_RATE = 2e-4
+"""Of the hair's colour; its alpha stays the mean mask. What the mesh hides of it is seen only where
+the track errs, and would learn to be background: ghosts beside the head in poses never seen."""
 DECAY = 2e-3
 """Pull of neural texels towards zero, in shares of a step, at the finest level."""
 AVERAGED = 0.998
@@ -54,16 +57,19 @@ class AvatarState:
 
 def new_state(avatar: Avatar, losses: ImageLosses, total: int | None) -> AvatarState:
     """The state before the first step."""
-    canvases, alphas, others = [], [], []
+    canvases, alphas, hair, others = [], [], [], []
     for name, parameter in _averaged(avatar):
         kind = name.rpartition(".")[2]
-        if kind == "logit":
+        if name in ("hair.colour", "hair.logit"):
+            hair += [parameter] if kind == "colour" else []
+        elif kind == "logit":
             alphas.append(parameter)
         elif kind in ("colour", "features", "bases"):
             canvases.append(parameter)
         else:
             others.append(parameter)
-    rates = ((others, NETWORK_RATE), (canvases, CANVAS_RATE), (alphas, ALPHA_RATE))
+    rates = [(others, NETWORK_RATE), (canvases, CANVAS_RATE)]
+    rates += [(alphas, ALPHA_RATE), (hair, HAIR_RATE)]
     groups = [{"params": parameters, "rate": rate} for parameters, rate in rates if parameters]
     adam = torch.optim.Adam(groups, lr=NETWORK_RATE, betas=BETAS)
     texture_adams = [_row_adam(level) for level in avatar.texture.pyramids if level.sizes]

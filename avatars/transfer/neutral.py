@@ -1,8 +1,8 @@
 """How somebody looks at rest, read off a clip channel by channel.
 
 No single frame will do: the one with closed lips may have half-closed eyes, the frontal one may
-look aside. So each channel is read where it can be: pose, gaze and brows from frontal frames, lids
-from where they are open, the mouth from where it is closed.
+look aside. So each channel is read where it can be: pose and gaze from frontal frames, lids from
+where they are open, the mouth from where it is closed and does least, brows from where they do.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from avatars.transfer.performance import Performance
 
 FACING = torch.tensor([1.0, -1.0, -1.0]).diag()
 """Head to camera when somebody looks straight into it."""
-FRONTAL, CLOSED, OPEN, SHUT = 0.3, 0.25, 0.8, 0.02
-"""Shares of frames: the most frontal, the most closed mouths; quantiles of lids, open and shut."""
+FRONTAL, CLOSED, LEAST = 0.3, 0.25, 0.3
+"""Shares of frames: the most frontal, the most closed mouths, and of those where least is done."""
+OPEN, SHUT = 0.8, 0.02
+"""Quantiles of the lids' opening."""
 REGIONS = {"eyes": ("eye", "cheekSquint"), "brows": ("brow",)}
 """Which expressions belong to which part of the face, by the start of their names; the rest is the
 mouth's."""
@@ -56,15 +58,22 @@ def neutral(head: Head, performance: Performance, frame: int | None = None) -> N
     frontal = _lowest(off_axis, FRONTAL)
     mouth = parts["mouth"].of(motion.expression)
     closed = _lowest(mouth, CLOSED)
+    calm = {"eyes": frontal, "mouth": closed, "brows": frontal}
     if frame is not None:
         frontal = closed = torch.arange(len(seen)) == min(frame, len(seen) - 1)
+        calm = dict.fromkeys(calm, frontal)
+    else:
+        for region in ("mouth", "brows"):
+            names = [region_of(name) == region for name in head.expression_names]
+            done = motion.expression[:, torch.tensor(names)].abs().sum(dim=1)
+            calm[region] = _least_within(done, calm[region], LEAST)
     expression = torch.empty_like(motion.expression[0])
     for index, name in enumerate(head.expression_names):
         values = motion.expression[:, index]
         if name.startswith("eyeBlink") and frame is None:
             expression[index] = values.quantile(1 - OPEN)
         else:
-            expression[index] = values[closed if region_of(name) == "mouth" else frontal].median()
+            expression[index] = values[calm[region_of(name)]].median()
     rotation = rotation_matrices(turned[frontal].median(dim=0).values)
     return Neutral(
         expression,
@@ -86,6 +95,11 @@ def neck_places(head: Head, performance: Performance) -> Tensor:  # [T, 3]
 def neck_joint(head: Head, identity: Tensor) -> Tensor:  # [3]
     """The neck joint in the head frame."""
     return head.neck_joint @ at_rest(head, identity)
+
+
+def _least_within(values: Tensor, chosen: Tensor, share: float) -> Tensor:  # [T], [T] -> [T] bool
+    """Those of the chosen frames that have the lowest values of them."""
+    return chosen & (values <= values[chosen].quantile(share))
 
 
 def _lowest(values: Tensor, share: float) -> Tensor:  # [T] bool
