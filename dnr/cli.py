@@ -73,8 +73,14 @@ class Edit:
     """JSON file with a list of operations; its pictures lie beside it. See README.md, Editing."""
     undo: int = 0
     """Leave out so many of the last operations that the run has already."""
+    data: Path | None = None
+    """Capture folder with the photos, for presets unet and paper; by default where it was."""
+    bake: int = 40
+    """Steps in which the texels of presets unet and paper learn what was painted; 0 for none."""
 
     def __post_init__(self) -> None:
+        if not 0 <= self.bake <= 10_000:
+            raise InputError(f"--bake must be 0 to 10000, got {self.bake}")
         if self.undo < 0 or (self.recipe is None and not self.undo):
             raise InputError("name a recipe to carry out, or give --undo 1 to take one step back")
 
@@ -244,7 +250,9 @@ def edit(options: Edit) -> None:
     """Write the edited run."""
     from dnr.editing.runs import edit_run
 
-    session = edit_run(options.run, options.recipe, options.out, options.undo)
+    session = edit_run(
+        options.run, options.recipe, options.out, options.undo, options.data, options.bake
+    )
     print(f"wrote {options.out}: {len(session.operations)} operations on the captured asset")
 
 

@@ -53,17 +53,17 @@ class Canvas:
         trained = finest_colours(self.asset.texture)
         diffuse = asset.diffuse.cpu().numpy()
         index = self.atlas.index
+        self.captured: np.ndarray = diffuse.reshape(-1, 3)[index].astype(np.float32) / 255
+        """Photographed, without highlights; black where no photo looked."""
         trained = trained.reshape(-1, 3)[index]
         if isinstance(asset.renderer, PixelRenderer):
             found = response(asset, self.atlas, list(cameras.values()))
         else:
-            ratio = trained_over_photographed(trained, diffuse.reshape(-1, 3)[index], self.atlas)
+            ratio = trained_over_photographed(trained, self.captured, self.atlas)
             found = Response(1 / ratio, np.zeros_like(trained))
         self.scale, offset = found
         self.shown: np.ndarray = trained * self.scale[:, None] + offset
         self.first_shown = self.shown.copy()
-        self.captured: np.ndarray = diffuse.reshape(-1, 3)[index].astype(np.float32) / 255
-        """Photographed, without highlights; black where no photo looked."""
         self.part_of_face: np.ndarray = parts(asset.mesh)
         self.part: np.ndarray = self.part_of_face[self.atlas.face]
         self.instances: Instances = all_in_place(asset.mesh)

@@ -17,6 +17,7 @@ from torch.nn import functional
 from dnr.asset import Asset
 from dnr.editing.atlas import Atlas, build_atlas
 from dnr.editing.projection import project
+from dnr.editing.texels import finest_colours
 from dnr.geometry.cameras import Camera
 from dnr.raster.surface import Surface
 from dnr.renderers.pixel import PixelRenderer
@@ -34,6 +35,8 @@ bright."""
 RATIO_BLUR = 2.0
 """Texels over which the ratio of trained to photographed colour is averaged: paint must not take
 over the print that lies under it."""
+SCALE_BLUR = 12.0
+"""Texels over which the views' share in the scale is averaged: it depends on the normal only."""
 RATIO_RANGE = (0.5, 2.0)
 LEAST_COLOUR = 4 / 255
 """Darker photographed colour says nothing about that ratio."""
@@ -57,9 +60,10 @@ def response(asset: Asset, atlas: Atlas, cameras: list[Camera]) -> Response:
     footprint = uv.new_full((count, 1), 1 / coarse.size)
     features = asset.texture.look_up(uv, footprint)
     normal, position = (torch.from_numpy(x).to(uv) for x in (coarse.normal, coarse.position))
-    every = -(-len(cameras) // MOST_VIEWS)
+    # A regular choice of views along a path may all look from one side.
+    order = np.random.default_rng(0).permutation(len(cameras))[:MOST_VIEWS]
     rows, weights = uv.new_zeros(0, count, 1 + COLOURS), uv.new_zeros(0, count)
-    for camera in cameras[::every]:
+    for camera in (cameras[number] for number in np.sort(order)):
         height, width = camera.size
         small = camera.resized((DEPTH_HEIGHT, max(1, round(width * DEPTH_HEIGHT / height))))
         seen = torch.from_numpy(project(coarse, asset.mesh, small).seen > 0.5).to(uv.device)
@@ -72,7 +76,20 @@ def response(asset: Asset, atlas: Atlas, cameras: list[Camera]) -> Response:
             weight[seen] = (way * normal[seen]).sum(dim=1).abs().square()
         rows, weights = torch.cat([rows, values[None]]), torch.cat([weights, weight[None]])
     values = _darker_half(rows, weights, features[:, :COLOURS])
-    return _at(atlas, coarse, values.cpu().numpy())
+    return _as_photographed(asset, atlas, _at(atlas, coarse, values.cpu().numpy()))
+
+
+def _as_photographed(asset: Asset, atlas: Atlas, found: Response) -> Response:
+    """The same, its scale corrected smoothly so that what shows is what was photographed.
+
+    Under a light that moves with the camera brightness depends on the views, and the photographed
+    colour stems from all photos, not from some.
+    """
+    trained = finest_colours(asset.texture).reshape(-1, COLOURS)[atlas.index]
+    photo = asset.diffuse.cpu().numpy().reshape(-1, COLOURS)[atlas.index].astype(np.float32) / 255
+    wanted = (photo - found.offset).mean(axis=1)
+    ratio = smooth_ratio(atlas, wanted, found.scale * trained.mean(axis=1), photo, SCALE_BLUR)
+    return found._replace(scale=np.maximum(found.scale * ratio, LEAST_SCALE))
 
 
 def _answer(renderer: PixelRenderer, features: torch.Tensor, surface: Surface) -> torch.Tensor:
@@ -122,14 +139,24 @@ def _at(atlas: Atlas, coarse: Atlas, values: np.ndarray) -> Response:
 
 def trained_over_photographed(
     trained: np.ndarray,  # float32 [N, 3]
-    diffuse: np.ndarray,  # uint8 [N, 3], photographed, without highlights
+    photo: np.ndarray,  # float32 [N, 3], photographed, without highlights
     atlas: Atlas,
 ) -> np.ndarray:  # float32 [N]
     """Smooth ratio of their brightness, for renderers that cannot be asked; 1 where unknown."""
-    photographed = diffuse.astype(np.float32).mean(axis=1) / 255
-    known = photographed > LEAST_COLOUR
-    images = (trained.mean(axis=1) * known, photographed * known, known.astype(np.float32))
-    blurred = [cv2.GaussianBlur(atlas.image(image), (0, 0), RATIO_BLUR) for image in images]
-    mine, photo, weight = (image.reshape(-1)[atlas.index] for image in blurred)
-    ratio = np.clip(mine / np.maximum(photo, 1e-6), *RATIO_RANGE)
+    return smooth_ratio(atlas, trained.mean(axis=1), photo.mean(axis=1), photo, RATIO_BLUR)
+
+
+def smooth_ratio(
+    atlas: Atlas,
+    above: np.ndarray,  # float32 [N]
+    below: np.ndarray,  # float32 [N]
+    photo: np.ndarray,  # float32 [N, 3]: tells where something is known
+    blur: float,  # texels
+) -> np.ndarray:  # float32 [N]
+    """Quotient of two blurred images of the texture; 1 where nothing is known around."""
+    known = photo.mean(axis=1) > LEAST_COLOUR
+    images = (above * known, below * known, known.astype(np.float32))
+    blurred = [cv2.GaussianBlur(atlas.image(image), (0, 0), blur) for image in images]
+    top, bottom, weight = (image.reshape(-1)[atlas.index] for image in blurred)
+    ratio = np.clip(top / np.maximum(bottom, 1e-6), *RATIO_RANGE)
     return np.where(weight > 0.05, ratio, 1).astype(np.float32)

@@ -11,12 +11,16 @@ from PIL import Image
 
 from dnr.asset import Asset
 from dnr.clips import run_cameras
+from dnr.editing.bake import STEPS, bake
 from dnr.editing.operations import operation_fields
 from dnr.editing.pictures import picture_path
 from dnr.editing.recipe import load_recipe, save_recipe
 from dnr.editing.session import Session
 from dnr.errors import InputError
 from dnr.files import new_folder, read_json, write_json, written_whole
+from dnr.progress import progress
+from dnr.renderers.image import ImageRenderer
+from dnr.training.evaluation import trained_on
 
 EDITS = "edits"
 """Folder of an edited run: recipe.json, its pictures, labels, and captured/, the unedited run."""
@@ -27,7 +31,14 @@ OWN_KEYS = ("format_version", "kind", "code_version", "config")
 """Of asset.json: what saving an asset writes by itself."""
 
 
-def edit_run(run: Path, recipe: Path | None, out: Path, undo: int = 0) -> Session:
+def edit_run(
+    run: Path,
+    recipe: Path | None,
+    out: Path,
+    undo: int = 0,
+    data: Path | None = None,  # the capture, if it is not where the run was trained
+    bake_steps: int = STEPS,  # for renderers that look at images
+) -> Session:
     """Write the run `out`: `run` with the operations of `recipe` after those it has already.
 
     The last `undo` of the latter are left out. Everything is done on the captured asset, in order.
@@ -50,8 +61,23 @@ def edit_run(run: Path, recipe: Path | None, out: Path, undo: int = 0) -> Sessio
                 source = folder if folder.is_dir() else folder.parent
                 number = len(session.operations) + 1
                 session.apply(with_own_pictures(operation, number, source, edits))
+        if bake_steps and isinstance(asset.renderer, ImageRenderer):
+            _bake(session, base, data, bake_steps)
         _write(session, base, beside)
     return session
+
+
+def _bake(session: Session, base: Path, data: Path | None, steps: int) -> None:
+    """Let the texels learn what the operations have painted."""
+    source, height = trained_on(base)
+    source = data or source
+    if not (source / "transforms.json").is_file():
+        raise InputError(
+            f"this run's renderer looks at images, so paint must be baked with the photos, and "
+            f"{source} is not there; name the capture by --data, or give --bake 0 to leave it"
+        )
+    with progress(steps, "baking") as shown:
+        bake(session.canvas, source, height, steps, shown.update)
 
 
 def with_own_pictures(

@@ -93,7 +93,7 @@ def compare(
     run: Path, asset: Asset, data: Path | None = None, split: Split = "test"
 ) -> list[Scored]:
     """Every photo of the split beside its rendering."""
-    source, size = _trained_on(run)
+    source, size = trained_on(run)
     source = data or source
     if not source.is_dir():
         raise InputError(
@@ -118,7 +118,7 @@ def compare(
     return scored
 
 
-def _trained_on(run: Path) -> tuple[Path, int | None]:
+def trained_on(run: Path) -> tuple[Path, int | None]:
     """The capture that the run says it was trained on, and the height of its photos then."""
     match read_json(run / "asset.json").get("training"):
         case {"source": str(source), "size": int() | None as size}:
