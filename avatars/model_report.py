@@ -10,15 +10,19 @@ from typing import Any
 from avatars.model_files import (
     DECA_WEIGHTS,
     ENGINES,
+    EYE_MASK,
+    FIXED_DISPLACEMENT,
     FLAME,
     FLAME_2020,
     LANDMARKS,
     MASKS,
     ROME_WEIGHTS,
+    TEMPLATE,
     ModelFile,
     find_file,
     missing_files,
     models_folder,
+    need_file,
 )
 from dnr.errors import InputError
 
@@ -37,6 +41,13 @@ def report_models(given: Path | None = None) -> list[tuple[str, str]]:
         if trouble is not None:
             sound -= {engine for engine, files in ENGINES.items() if wanted in files}
         lines.append(("models", trouble or f"{wanted.what}: {path}, sha256 {_digest(path)}"))
+    for engine, check in _engine_checks().items():
+        try:
+            if engine in sound and not missing_files(engine, folder):
+                check(folder)
+        except InputError as error:
+            sound.discard(engine)
+            lines.append(("models", str(error)))
     for engine in ENGINES:
         lines += _state(engine, folder, engine in sound)
     whole = "ROME" in sound and not missing_files("ROME", folder)
@@ -84,6 +95,20 @@ def _checks() -> dict[ModelFile, Callable[[Path], Any]]:
         DECA_WEIGHTS: load_deca,
         ROME_WEIGHTS: load_rome,
     }
+
+
+def _engine_checks() -> dict[str, Callable[[Path], Any]]:
+    """What opens the small files of an engine, which only make sense together."""
+    from avatars.deca.detail import load_detail_space
+    from avatars.flame.surface import load_template
+    from avatars.rome.linear import load_linear_hair
+    from avatars.rome.surface import load_rome_surface
+
+    def detail(folder: Path) -> None:
+        mask, fixed = need_file(EYE_MASK, folder), need_file(FIXED_DISPLACEMENT, folder)
+        load_detail_space(load_template(need_file(TEMPLATE, folder)), mask, fixed)
+
+    return {"DECA": detail, "ROME": load_rome_surface, "ROME, linear": load_linear_hair}
 
 
 def _digest(path: Path) -> str:

@@ -6,13 +6,15 @@ Nothing here is shared with the product but the names of the weights.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 Weights = Mapping[str, Tensor]
+Networks = TypeVar("Networks", bound=nn.Module)
 
 
 def listing_digest(network: nn.Module) -> str:
@@ -45,6 +47,16 @@ def fill_randomly(network: nn.Module, generator: torch.Generator) -> dict[str, T
             else:
                 value.copy_(0.2 * torch.randn(value.shape, generator=generator))
     return {k: v.double() if v.is_floating_point() else v for k, v in network.state_dict().items()}
+
+
+def random_networks(make: Callable[[], Networks]) -> tuple[Networks, dict[str, dict[str, Tensor]]]:
+    """Networks with random weights, ready to be asked, and the same weights in float64."""
+    with torch.device("meta"):
+        networks = make()
+    networks.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    weights = {name: fill_randomly(net, generator) for name, net in networks.named_children()}
+    return networks.eval(), weights
 
 
 def batch_norm(w: Weights, name: str, x: Tensor, eps: float = 1e-5) -> Tensor:

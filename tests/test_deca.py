@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from published_nets import constants, deca_decoder, deca_encoder, fill_randomly, listing_digest
+from published_nets import constants, deca_decoder, deca_encoder, listing_digest, random_networks
 from scipy.special import sph_harm_y
 from skimage.transform import estimate_transform, warp
 
@@ -24,12 +24,7 @@ PUBLISHED = {  # SHA-256 of the sorted lines "name (shape)"
 @pytest.fixture(scope="module")
 def deca() -> tuple[Deca, dict[str, dict[str, torch.Tensor]]]:
     """Random weights, and the same in float64."""
-    with torch.device("meta"):
-        networks = Deca()
-    networks.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(0)
-    weights = {name: fill_randomly(net, generator) for name, net in networks.named_children()}
-    return networks.eval(), weights
+    return random_networks(Deca)
 
 
 def test_names_and_shapes_are_the_published_ones(deca) -> None:

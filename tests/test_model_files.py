@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from flame_files import flame_arrays, write_flame
+from rome_files import write_rome_folder
 
 from avatars.model_files import FLAME, ROME_WEIGHTS, find_file, models_folder, need_file
 from avatars.model_report import report_models
@@ -51,3 +53,17 @@ def test_the_report_says_what_would_run_and_what_is_missing(
     lines = [text for _, text in report_models(tmp_path)]
     assert any("flame2023.pkl, sha256" in text for text in lines)
     assert any("deca_model.tar" in text and "damaged" in text for text in lines)
+
+
+def test_rome_would_run_only_with_files_that_fit_each_other(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    write_rome_folder(tmp_path / "all", rng)
+    lines = report_models(tmp_path)
+    assert ("ROME", "would run") in lines and ("ROME, linear", "would run") in lines
+    assert lines[-1][1].startswith("reenact.py on a photo would use ROME")
+    torch.save(torch.zeros(1, 7, 3, dtype=torch.long), tmp_path / "all" / "data" / "faces_v2.pth")
+    lines = report_models(tmp_path)
+    assert any("the faces and their uvs do not fit" in text for _, text in lines)
+    assert ("ROME", "would not run: see the file above") in lines
+    assert "built-in" in lines[-1][1]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from published_nets import (
     constants,
-    fill_randomly,
     listing_digest,
+    random_networks,
     rome_autoencoder,
     rome_mlp,
     rome_unet,
@@ -28,12 +28,7 @@ PUBLISHED = {  # SHA-256 of the sorted lines "name (shape)"
 @pytest.fixture(scope="module")
 def rome() -> tuple[Rome, dict[str, dict[str, torch.Tensor]]]:
     """Random weights, and the same in float64."""
-    with torch.device("meta"):
-        networks = Rome()
-    networks.to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(0)
-    weights = {name: fill_randomly(net, generator) for name, net in networks.named_children()}
-    return networks.eval(), weights
+    return random_networks(Rome)
 
 
 def assert_equal(answer: torch.Tensor, expected: torch.Tensor) -> None:
