@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from avatars.training.boxes import box_mask
 from avatars.training.checkpoints import load_checkpoint, save_checkpoint
 from avatars.training.consent import ask_consent
 from avatars.training.measures import NAMES, agreement, measures
+from avatars.training.placing import place_layers
 from avatars.training.scores import compare, score_frames, similarity_map, summary
 from avatars.training.state import averaged, new_state
 from avatars.training.steps import step
@@ -115,3 +117,17 @@ def test_nobody_becomes_an_avatar_unasked(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("sys.stdin.isatty", lambda: False)
     with pytest.raises(InputError, match="agreement"):
         ask_consent(yes=False)
+
+
+def test_layers_are_placed_so_that_frames_line_up() -> None:
+    clip, plate = toy_clip()
+    frames, masks = clip.frames.copy(), clip.masks.copy()
+    avatar, _ = toy_start(clip, plate, has_layers=True)
+    for index in range(len(clip)):  # a shirt that goes where the neck goes
+        moved = avatar.neck_moved(clip.performance.frame(index))[0].round().int().tolist()
+        row, left = 54 + moved[1], 12 + moved[0]
+        frames[index][row:, left : left + 40] = (200, 30, 30)
+        frames[index][row:, left + 16 : left + 22] = (20, 200, 30)
+        masks[index][row:, left : left + 40] = 255
+    place_layers(avatar, replace(clip, frames=frames, masks=masks))
+    assert float(avatar.share.detach()) == 1

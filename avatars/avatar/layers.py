@@ -18,7 +18,7 @@ from dnr.geometry.cameras import Camera
 FEATURES = 4
 PIN = (0.0, 0.2, -0.4)
 """The point of the head frame that the head's layer is pinned to, in distances between the outer
-corners of the eyes. How far back is best differs from clip to clip: see `training.hair_pin`."""
+corners of the eyes. How far back is best differs from clip to clip: see training/placing.py."""
 CHIN, BLEND = 1.65, 0.65
 """How far below the pin the head's layer ends, and over what it fades, in the same unit."""
 SHARE = 0.5

@@ -15,7 +15,7 @@ from avatars.avatar.mirror import mirrored_uv
 from avatars.heads.head import Head
 from avatars.stage.plate import filled
 from avatars.training.clip import Clip, spread_frames
-from avatars.training.hair_pin import canvas_places, hair_pin
+from avatars.training.placing import canvas_places, place_layers
 from avatars.transfer.neutral import Neutral
 from avatars.transfer.openings import eye_distance
 from dnr.images import tensor_from_images
@@ -47,7 +47,7 @@ def start_avatar(
     avatar.code.fit(head, clip.performance.motion)
     _paint_skin(avatar, clip)
     if config.has_layers:
-        avatar.pin.copy_(hair_pin(avatar, clip))
+        place_layers(avatar, clip)
         _paint_layers(avatar, clip)
     return avatar
 
