@@ -39,15 +39,15 @@ def fit_motion(
     priors: Priors,
 ) -> Motions:
     """The motion of all frames, window by window: memory does not grow but for the result."""
-    whole = _no_motions(model, frames)
+    whole = no_motions(model.mean, frames, len(model.expression))
     settled = first = 0
     while True:
         known = min(first, 1)  # the last frame of the past, which is settled, leads the window
         window = slice(first - known, min(first + WINDOW, frames))
         marks, motions = read(window)
-        _keep(motions, slice(0, settled - window.start), whole.part(slice(window.start, settled)))
+        keep(motions, slice(0, settled - window.start), whole.part(slice(window.start, settled)))
         solved = _fit_window(model, identity, motions, marks, lens, priors, known)
-        _keep(whole, window, solved)
+        keep(whole, window, solved)
         settled = window.stop
         if settled == frames:
             return whole
@@ -117,14 +117,14 @@ def changes(motions: Motions) -> Tensor:  # [T - 1, P]
     return torch.cat([turn, translation.diff(dim=0) / SHIFT_M, values.diff(dim=0)], dim=1)
 
 
-def _no_motions(model: PointModel, frames: int) -> Motions:
-    like = model.mean
+def no_motions(like: Tensor, frames: int, expressions: int) -> Motions:
+    """Room for the motion of so many frames."""
     pose = Pose(like.new_zeros(frames, 3, 3), like.new_zeros(frames, 3))
-    expression = like.new_zeros(frames, len(model.expression))
+    expression = like.new_zeros(frames, expressions)
     return Motions(pose, expression, like.new_zeros(frames, 2, 2))
 
 
-def _keep(motions: Motions, frames: slice, part: Motions) -> None:
+def keep(motions: Motions, frames: slice, part: Motions) -> None:
     """Write `part` into its frames of `motions`."""
     for whole, piece in zip((*motions.pose, *motions[1:]), (*part.pose, *part[1:]), strict=True):
         whole[frames] = piece

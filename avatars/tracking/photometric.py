@@ -13,7 +13,7 @@ from avatars.heads.rotations import cross_matrices, rotation_vectors
 from avatars.tracking.appearance import Appearance, Sight, colours_at, predict, see
 from avatars.tracking.normal import Motions, step_within_bounds
 from avatars.tracking.outline import find_edges
-from avatars.tracking.points import GAZE, POSE, SHIFT_M, Lens, local_jacobian
+from avatars.tracking.points import GAZE, SHIFT_M, Lens, local_jacobian
 from avatars.tracking.priors import Priors
 from dnr.geometry.cameras import Camera
 
@@ -24,7 +24,9 @@ TRUST_PX = 1.5  # how exactly masks end, in crop pixels
 EDGES, PIXELS = 150.0, 1200.0  # how many independent ones there are, whatever their number
 SURE = (0.03, 0.03, 0.03, 0.03, 0.03, 0.12)
 """How far landmarks may be wrong about the pose: radians, and `SHIFT_M`."""
-SURE_EXPRESSION = 0.12
+SURE_OPENINGS, SURE_SKIN = 0.03, 0.12
+"""The same for expressions: of lids and mouths, which landmarks see better than colours do, since
+what appears when they open is nowhere in the texture; and of brows, cheeks and nose."""
 
 
 class Person(NamedTuple):
@@ -80,9 +82,16 @@ def correct(person: Person, start: Motions, view: View, priors: Priors) -> Corre
         seen = _colour_rows(person.head, vertices, motions, sight, smooth, difference, view.lens)
         edge = _edge_rows(person.head, vertices, motions, camera, view)
         rows, right = (torch.cat(pair) for pair in zip(seen, edge, strict=True))
-        step, holds = _step(rows, right, motions, start, priors)
+        step, holds = _step(rows, right, motions, start, priors, _hold(person.head))
         motions = motions.stepped(step, priors)
     return Corrected(motions, holds, error, covered)
+
+
+def _hold(head: Head) -> Tensor:  # [6 + E]
+    """How stiffly each coefficient stays where landmarks put it."""
+    opens = [name.startswith(("eye", "jaw", "mouth", "tongue")) for name in head.expression_names]
+    sure = [*SURE, *(SURE_OPENINGS if each else SURE_SKIN for each in opens)]
+    return 1 / head.template.new_tensor(sure) ** 2
 
 
 def head_shape(head: Head, identity: Tensor, offsets: Tensor, motions: Motions) -> Tensor:
@@ -93,12 +102,10 @@ def head_shape(head: Head, identity: Tensor, offsets: Tensor, motions: Motions) 
 
 
 def _step(
-    rows: Tensor, right: Tensor, motions: Motions, start: Motions, priors: Priors
+    rows: Tensor, right: Tensor, motions: Motions, start: Motions, priors: Priors, hold: Tensor
 ) -> tuple[Tensor, Tensor]:  # [R, 6 + E], [R] -> [1, P], [6 + E]
     """Gauss-Newton's step, held back towards where landmarks put the frame."""
-    columns = rows.shape[1]
-    sure = rows.new_tensor([*SURE, *(columns - POSE) * [SURE_EXPRESSION]])
-    hold = 1 / sure**2
+    columns = len(hold)
     block = rows.T @ rows
     moved = torch.cat([_pose_change(start, motions), motions.expression - start.expression], dim=1)
     force = (rows.T @ right)[None] - hold * moved

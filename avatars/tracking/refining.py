@@ -15,11 +15,11 @@ from avatars.tracking.appearance import colours_at, learn_appearance, see, skin_
 from avatars.tracking.chain import solve_separate_chains, tie_forces
 from avatars.tracking.fitting import Fitted
 from avatars.tracking.hair import fit_offsets
-from avatars.tracking.motion import calmness, changes
+from avatars.tracking.motion import calmness, changes, keep, no_motions
 from avatars.tracking.normal import Motions
 from avatars.tracking.photometric import Person, View, correct, head_shape, view_camera
 from avatars.tracking.pictures import Picture, pictures
-from avatars.tracking.points import GAZE, Lens, Pose
+from avatars.tracking.points import GAZE, POSE, Lens, Pose
 from avatars.tracking.priors import Priors, motion_priors
 from dnr.footage import Footage
 from dnr.geometry.cameras import join_cameras
@@ -62,19 +62,19 @@ def refine(head: Head, fitted: Fitted, studio: Studio, show: Callable[[int], obj
     priors = motion_priors(head)
     keys = fitted.keys[torch.linspace(0, len(fitted.keys) - 1, min(KEYS, len(fitted.keys))).long()]
     person = learn_person(head, fitted, studio, keys, priors)
-    motions, holds, error, covered = [], [], [], []
+    frames, like = len(fitted.miss), head.template
+    whole = no_motions(like, frames, len(head.expression))
+    holds = like.new_ones(frames, POSE + len(head.expression))
+    error, covered = torch.zeros(frames), torch.zeros(frames)
     for picture in pictures(studio.footage, studio.crop, studio.size, studio.folder):
         frame = slice(picture.number, picture.number + 1)
-        view = studio.view(picture, head.template)
+        view = studio.view(picture, like)
         found = correct(person, fitted.motions.part(frame), view, priors)
-        motions.append(found.motions)
-        holds.append(found.holds)
-        error.append(found.error)
-        covered.append(found.covered)
+        keep(whole, frame, found.motions)
+        holds[frame] = found.holds
+        error[frame], covered[frame] = found.error, found.covered
         show(picture.number + 1)
-    whole = joined(motions)
-    steady = steadied(whole, torch.stack(holds), priors)
-    return Refined(person.offsets, steady, torch.tensor(error), torch.tensor(covered))
+    return Refined(person.offsets, steadied(whole, holds, priors), error, covered)
 
 
 def learn_person(
