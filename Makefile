@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test check bench ablation
+.PHONY: setup demo test check bench bench-editing ablation
 
 setup:
 	@command -v "$(PYTHON)" > /dev/null || { \
@@ -22,6 +22,9 @@ check: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-editing: setup
+	@$(BIN)/python -m benchmarks.editing $(ARGS)
 
 ablation: setup
 	@$(BIN)/python -m benchmarks.ablation $(ARGS)
