@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from avatars.avatar.avatar import Avatar
 from avatars.avatar.files import SavedAvatar, save_avatar
 from avatars.film.provenance import file_hash
 from avatars.training.checkpoints import load_checkpoint, save_checkpoint
@@ -24,6 +26,8 @@ from avatars.training.state import AvatarState, averaged, new_state
 from avatars.training.steps import step
 from dnr import __version__
 from dnr.device import choose_device
+from dnr.errors import InputError
+from dnr.files import read_json
 from dnr.images import write_png
 from dnr.progress import progress
 from dnr.training.results import command_line, plain
@@ -41,15 +45,13 @@ def train_avatar(options: AvatarOptions) -> None:
     """Train as `options` say and leave a complete run folder."""
     device = choose_device(options.device)
     check_out(options)
-    about = {} if options.resume else ask_consent(options.yes)
+    about = _agreed(options.out) if options.resume else ask_consent(options.yes)
+    about |= _about(options)
     with workspace(options) as cache:
+        if options.refine and not options.resume:
+            _first_avatar(options, cache / "first", about)
         prepared = prepare(options, cache)
-        torch.manual_seed(options.seed)
-        config = avatar_config(options, prepared)
-        plate = prepared.around.plate
-        avatar = start_avatar(
-            config, prepared.head, prepared.train, prepared.rest, plate, prepared.offsets
-        )
+        avatar = _start(options, prepared)
         total = options.steps if options.steps is not None else STEPS
         budget = None if options.minutes is not None else total
         state = new_state(avatar.moved(device), options.losses, budget)
@@ -60,7 +62,6 @@ def train_avatar(options: AvatarOptions) -> None:
         else:
             claim(options.out)
             (cache / TRACK).rename(options.out / TRACK)
-        about |= _about(options)
 
         def save() -> None:
             save_checkpoint(checkpoint, state, identity)
@@ -73,6 +74,22 @@ def train_avatar(options: AvatarOptions) -> None:
             save()
         with averaged(state) as shown:
             write_results(options, shown, prepared, state, about)
+
+
+def _first_avatar(options: AvatarOptions, cache: Path, about: dict[str, Any]) -> None:
+    """An avatar from landmarks alone, to be driven while the track is refined and training runs."""
+    prepared = prepare(replace(options, refine=False), cache)
+    avatar = _start(options, prepared)
+    claim(options.out)
+    save_avatar(options.out, _saved(avatar, prepared, about))
+    print(f"a first avatar is in {options.out} and can be driven; it gets better from here")
+
+
+def _start(options: AvatarOptions, prepared: Prepared) -> Avatar:
+    torch.manual_seed(options.seed)
+    clip, plate = prepared.train, prepared.around.plate
+    config = avatar_config(options, prepared)
+    return start_avatar(config, prepared.head, clip, prepared.rest, plate, prepared.offsets)
 
 
 def _optimise(
@@ -120,8 +137,17 @@ def _look(state: AvatarState, prepared: Prepared, options: AvatarOptions, loss: 
     write_png(options.out / "preview.png", np.concatenate([scored.truth, scored.render], axis=1))
 
 
-def _saved(avatar: Any, prepared: Prepared, about: dict[str, Any]) -> SavedAvatar:
+def _saved(avatar: Avatar, prepared: Prepared, about: dict[str, Any]) -> SavedAvatar:
     return SavedAvatar(avatar, prepared.rest, prepared.limits, prepared.around, about)
+
+
+def _agreed(run: Path) -> dict[str, Any]:
+    """What was said about consent when the run was begun."""
+    path = run / "asset.json"
+    consent = read_json(path).get("consent") if path.is_file() else None
+    if not isinstance(consent, str):
+        raise InputError(f"{path} does not say that the person agreed; start without --resume")
+    return {"consent": consent}
 
 
 def _about(options: AvatarOptions) -> dict[str, Any]:
