@@ -73,7 +73,7 @@ def _others(run: Path, video: Path, device: torch.device) -> dict[str, Any]:
     """Cross-reenactment: there is no truth, so motion is compared with the driver's."""
     actor = avatar_actor(run, device, CAPTURED)
     with TemporaryDirectory() as folder:
-        wanted = TrackOptions(report=False)
+        wanted = TrackOptions(report=False, refine=False)  # as reenact.py does
         driver = performance_of(track_video(video, Path(folder) / TRACK, wanted))
     performance = acted(driver, actor, TransferOptions())
     total = len(performance)
