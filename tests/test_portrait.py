@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from avatars.detectors.faces import NUM_POINTS, Face
+from avatars.detectors.faces import LEFT_EYE_OUTER, NUM_POINTS, RIGHT_EYE_OUTER, Face
 from avatars.oneshot.choose_face import choose_face
 from avatars.oneshot.portrait import LONGEST_SIDE, read_portrait
 from dnr.errors import InputError
@@ -24,6 +24,7 @@ def ramp() -> np.ndarray:
 
 def face(left: float, width: float) -> Face:
     points = np.random.default_rng(0).uniform(0, 1, (NUM_POINTS, 2)) * [width, 40] + [left, 20]
+    points[[RIGHT_EYE_OUTER, LEFT_EYE_OUTER]] = [[left + 2, 30], [left + width - 2, 32]]
     return Face(points.astype(np.float32), 1.0)
 
 
@@ -80,7 +81,7 @@ def test_large_pictures_are_made_smaller(tmp_path: Path) -> None:
     Image.new("RGB", (3000, 1500), (10, 20, 30)).save(tmp_path / "a.jpg")
     portrait = read_portrait(tmp_path / "a.jpg")
     assert portrait.image.shape == (LONGEST_SIDE // 2, LONGEST_SIDE, 3)
-    assert "smaller" in portrait.notes[0]
+    assert "its longest side was 3000" in portrait.notes[0]
 
 
 @pytest.mark.parametrize("data", [b"", b"not a picture", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
@@ -124,4 +125,6 @@ def test_faces_that_cannot_be_used_are_refused() -> None:
     refuse([], "no face was found in a.jpg")
     refuse([face(10, 40)], "--portrait-face 2 is not there", 2)
     refuse([face(-20, 60)], "partly outside")
-    refuse([face(10, 20)], "only 20 pixels wide")
+    refuse([face(10, 20)], "only (19|20) pixels wide")
+    lying = face(10, 60)
+    refuse([Face(lying.points[:, ::-1] * 0.9, 1.0)], "lies on its side")

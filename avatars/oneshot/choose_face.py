@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from avatars.detectors.faces import Face, FaceDetector, box
+from avatars.detectors.faces import LEFT_EYE_OUTER, RIGHT_EYE_OUTER, Face, FaceDetector, box
 from dnr.errors import InputError
 
 LOOKS = 2  # the detector's second look starts from the first, and is steadier
@@ -46,6 +46,9 @@ def choose_face(
 
 def _check(path: Path, image: np.ndarray, points: np.ndarray) -> None:
     size = np.array(image.shape[1::-1])
+    across = points[LEFT_EYE_OUTER] - points[RIGHT_EYE_OUTER]
+    if across[0] < np.abs(across[1]):
+        raise InputError(f"the face in {path} lies on its side. Turn the picture upright.")
     outside = ((points < 0) | (points > size)).any(axis=1).mean()
     if outside > OUTSIDE:
         raise InputError(
@@ -54,6 +57,6 @@ def _check(path: Path, image: np.ndarray, points: np.ndarray) -> None:
     width = float(np.ptp(points[:, 0]))
     if width < LEAST_PX:
         raise InputError(
-            f"the face in {path} is only {width:.0f} pixels wide, and {LEAST_PX} are needed. Crop "
+            f"the face in {path} is only {int(width)} pixels wide, and {LEAST_PX} are needed. Crop "
             "it out of a larger picture."
         )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from avatars.heads.head import Head
+from avatars.oneshot.own_mouth import OwnMouth, cut_out, lay_in
 from dnr.geometry.cameras import Camera
 from dnr.raster.rasterize import rasterize
 
@@ -40,8 +41,8 @@ class Mouth:
     is_tooth: np.ndarray  # [F] bool
     template: np.ndarray  # float32 [V, 3]
     front: Tensor  # [N] vertices of the upper teeth
-    rim: np.ndarray  # [2, 11, 2] the photo's inner lips, upper and lower
     opening: float  # of the photo's mouth, over its width
+    own: OwnMouth | None  # what the photo shows of it
 
 
 def prepare_mouth(head: Head, picture: np.ndarray, landmarks: np.ndarray) -> Mouth:
@@ -59,9 +60,11 @@ def prepare_mouth(head: Head, picture: np.ndarray, landmarks: np.ndarray) -> Mou
         colour[rows] = light * np.array(SHADES[part], np.float32)
         is_tooth |= rows & part.endswith("teeth")
     rim = _rim(landmarks)
+    opening = opening_of(rim)
     return Mouth(
         torch.from_numpy(faces[inside]), np.minimum(colour[inside], 250), is_tooth[inside],
-        head.template.numpy(), head.regions["upper_teeth"].nonzero()[:, 0], rim, opening_of(rim),
+        head.template.numpy(), head.regions["upper_teeth"].nonzero()[:, 0], opening,
+        cut_out(picture, landmarks, rim, opening),
     )  # fmt: skip
 
 
@@ -80,7 +83,8 @@ def draw_mouth(
 ) -> None:
     """Lay the inside of the mouth between the driven lips."""
     rim = _rim(landmarks)
-    share = np.clip((opening_of(rim) - mouth.opening - BEGIN) / (FULL - BEGIN), 0, 1)
+    begin = 0.0 if mouth.own is not None else BEGIN
+    share = np.clip((opening_of(rim) - mouth.opening - begin) / (FULL - BEGIN), 0, 1)
     if share == 0:
         return
     outline = np.concatenate([rim[0], rim[1, -2:0:-1]])
@@ -97,6 +101,8 @@ def draw_mouth(
     moved[mouth.front, 1] += _bared(moved[mouth.front].numpy(), rim - low)
     inside = _inside(mouth, moved, depth, box.shape[:2])
     inside *= _lip_shadow(rim - low, box.shape[:2])[..., None]
+    if mouth.own is not None:
+        lay_in(inside, mouth.own, landmarks, low)
     box[:] = np.clip(box + cover * (inside - box) + 0.5, 0, 255).astype(np.uint8)
 
 

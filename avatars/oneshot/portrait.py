@@ -34,6 +34,7 @@ def read_portrait(path: Path) -> Portrait:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # sizes are checked here; odd tags do no harm
             with Image.open(io.BytesIO(data)) as file:
+                whole = max(file.size)
                 image = _decoded(path, file, notes)
     except Image.DecompressionBombError as error:
         raise InputError(_too_large(path)) from error
@@ -46,7 +47,7 @@ def read_portrait(path: Path) -> Portrait:
             f"{path} is only {image.width} x {image.height} pixels. A portrait needs at least "
             f"{SHORTEST_SIDE} on each side."
         )
-    return Portrait(_shrunk(image, notes), notes)
+    return Portrait(_shrunk(image, whole, notes), notes)
 
 
 def _decoded(path: Path, file: Image.Image, notes: list[str]) -> Image.Image:
@@ -76,14 +77,15 @@ def _eight_bits(values: np.ndarray) -> np.ndarray:  # [H, W] -> uint8
     return np.clip(np.round(255 * values / full), 0, 255).astype(np.uint8)
 
 
-def _shrunk(image: Image.Image, notes: list[str]) -> np.ndarray:
+def _shrunk(image: Image.Image, whole: int, notes: list[str]) -> np.ndarray:
+    """`whole` is the longest side in the file, which the decoder may have cut down already."""
     longest = max(image.size)
     if longest > LONGEST_SIDE:
         scale = LONGEST_SIDE / longest
         size = max(round(image.width * scale), 1), max(round(image.height * scale), 1)
         notes.append(
-            f"the picture was made smaller, from {image.width} x {image.height} to "
-            f"{size[0]} x {size[1]} pixels"
+            f"the picture was made smaller: {size[0]} x {size[1]} pixels; "
+            f"its longest side was {whole}"
         )
         image = image.resize(size, Image.Resampling.LANCZOS)
     return np.array(image)
