@@ -98,7 +98,7 @@ def main(options: Options) -> None:
 
 def read_clip(path: Path, folder: Path, every: int) -> Clip:
     """The clip, tracked, with the frames that are looked at in memory."""
-    track = track_video(path, folder / path.stem, TrackOptions(report=False))
+    track = track_video(path, folder / path.stem, TrackOptions(report=False, refine=False))
     frames = [f.image for f in footage_frames(open_footage(path)) if f.number % every == 0]
     return Clip(path, track, list(range(0, len(track), every))[: len(frames)], frames)
 
