@@ -24,7 +24,7 @@ TRUST_PX = 1.5  # how exactly masks end, in crop pixels
 EDGES, PIXELS = 150.0, 1200.0  # how many independent ones there are, whatever their number
 SURE = (0.03, 0.03, 0.03, 0.03, 0.03, 0.12)
 """How far landmarks may be wrong about the pose: radians, and `SHIFT_M`."""
-SURE_OPENINGS, SURE_SKIN = 0.03, 0.12
+SURE_OPENINGS, SURE_SKIN = 0.01, 0.12
 """The same for expressions: of lids and mouths, which landmarks see better than colours do, since
 what appears when they open is nowhere in the texture; and of brows, cheeks and nose."""
 
@@ -87,11 +87,17 @@ def correct(person: Person, start: Motions, view: View, priors: Priors) -> Corre
     return Corrected(motions, holds, error, covered)
 
 
+def is_opening(head: Head) -> Tensor:  # [E] bool
+    """The expressions of lids and mouths."""
+    words = ("eye", "jaw", "mouth", "tongue")
+    marks = [name.startswith(words) for name in head.expression_names]
+    return torch.tensor(marks, device=head.template.device)
+
+
 def _hold(head: Head) -> Tensor:  # [6 + E]
     """How stiffly each coefficient stays where landmarks put it."""
-    opens = [name.startswith(("eye", "jaw", "mouth", "tongue")) for name in head.expression_names]
-    sure = [*SURE, *(SURE_OPENINGS if each else SURE_SKIN for each in opens)]
-    return 1 / head.template.new_tensor(sure) ** 2
+    sure = torch.where(is_opening(head), SURE_OPENINGS, SURE_SKIN).to(head.template)
+    return 1 / torch.cat([sure.new_tensor(SURE), sure]) ** 2
 
 
 def head_shape(head: Head, identity: Tensor, offsets: Tensor, motions: Motions) -> Tensor:

@@ -17,7 +17,14 @@ from avatars.tracking.fitting import Fitted
 from avatars.tracking.hair import fit_offsets
 from avatars.tracking.motion import calmness, changes, keep, no_motions
 from avatars.tracking.normal import Motions
-from avatars.tracking.photometric import Person, View, correct, head_shape, view_camera
+from avatars.tracking.photometric import (
+    Person,
+    View,
+    correct,
+    head_shape,
+    is_opening,
+    view_camera,
+)
 from avatars.tracking.pictures import Picture, pictures
 from avatars.tracking.points import GAZE, POSE, Lens, Pose
 from avatars.tracking.priors import Priors, motion_priors
@@ -74,7 +81,7 @@ def refine(head: Head, fitted: Fitted, studio: Studio, show: Callable[[int], obj
         holds[frame] = found.holds
         error[frame], covered[frame] = found.error, found.covered
         show(picture.number + 1)
-    return Refined(person.offsets, steadied(whole, holds, priors), error, covered)
+    return Refined(person.offsets, steadied(head, whole, holds, priors), error, covered)
 
 
 def learn_person(
@@ -125,12 +132,16 @@ def _person(
     return Person(head, skin, identity, offsets, learn_appearance(sights, colours))
 
 
-def steadied(motions: Motions, holds: Tensor, priors: Priors) -> Motions:  # [T, 6 + E]
-    """The same, with what jitters where next to nothing moves averaged along time."""
+def steadied(head: Head, motions: Motions, holds: Tensor, priors: Priors) -> Motions:  # [T, 6 + E]
+    """The same, with what jitters where next to nothing moves averaged along time.
+
+    Lids and mouths are where the landmarks' fit put them, which has averaged them already.
+    """
     moves = changes(motions)
     calm = calmness(moves, priors)[:, :-GAZE]
     curvature = holds.mean(dim=0)
     ties = (curvature * priors.tie[:-GAZE] * calm).double()
+    ties[:, POSE:][:, is_opening(head)] = 0
     right = tie_forces(moves[:, :-GAZE].double(), ties)
     step = solve_separate_chains(holds.double(), ties, right).to(motions.expression)
     gaze = step.new_zeros(len(step), GAZE)
