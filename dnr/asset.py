@@ -121,7 +121,7 @@ class Asset(nn.Module):
             chunk = slice(first, first + CHUNK)
             points = Surface(*(field[chunk] for field in samples.surface))
             features = texture.look_up(points.uv, points.footprint)
-            torch.clamp(self.renderer(features, points).colour, 0, 1, out=colours[chunk])
+            self.renderer.show(features, points, colours[chunk])
         return colours
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:

@@ -143,3 +143,17 @@ def test_rendering_takes_a_shorter_way_to_the_same_numbers(generator: torch.Gene
     plain = renderer._network(x).detach()
     assert plain.std() > 0.05
     torch.testing.assert_close(fused, plain, atol=0.02 * float(plain.std()), rtol=0.02)
+
+
+def test_what_is_shown_is_the_colour_between_black_and_white(generator: torch.Generator) -> None:
+    renderer = PixelRenderer(CHANNELS, PixelConfig(hidden=24, lamps=5))
+    for parameter in renderer.parameters():
+        parameter.data.normal_(std=0.3, generator=generator)
+    points = surface(generator, 400)
+    features = torch.randn(400, CHANNELS, generator=generator)
+    shown = torch.empty(400, 3)
+    renderer.show(features, points, shown)
+    with torch.no_grad():
+        expected = renderer(features, points).colour.clamp(0, 1)
+    assert 0.1 < float(((expected > 0) & (expected < 1)).float().mean()) < 0.9
+    torch.testing.assert_close(shown, expected)

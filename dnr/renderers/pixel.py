@@ -26,6 +26,7 @@ from dnr.renderers.directional import (
     Lamps,
     directional_inputs,
 )
+from dnr.renderers.tint_cpu import tint
 from dnr.textures.harmonics import harmonics, reflect
 from dnr.textures.pyramid import COLOURS
 
@@ -94,11 +95,23 @@ class PixelRenderer(nn.Module):
         )
 
     def forward(self, features: Tensor, surface: Surface) -> Shading:  # [N, C], leading [N]
+        gain, highlight, residual = self._numbers(features, surface).split([1, 1, COLOURS], dim=-1)
+        return Shading(features[:, :COLOURS] * (1 + gain) + highlight + residual, residual)
+
+    @torch.no_grad()
+    def show(self, features: Tensor, surface: Surface, out: Tensor) -> None:
+        """Fill out [N, 3] with the colours of `forward`, between 0 and 1, without gradients."""
+        if out.device.type != "cpu" or out.dtype != torch.float32:
+            torch.clamp(self(features, surface).colour, 0, 1, out=out)
+            return
+        tint(features.numpy(), self._numbers(features, surface).numpy(), out.numpy())
+
+    def _numbers(self, features: Tensor, surface: Surface) -> Tensor:  # [N, 2 + 3]
+        """Gain, highlight and residual."""
         x = self._inputs(features[:, COLOURS:], surface)
         if self.config.view:
             x = torch.cat([x, harmonics(surface.view, DEGREE)], dim=-1)
-        gain, highlight, residual = self._network(x).split([1, 1, COLOURS], dim=-1)
-        return Shading(features[:, :COLOURS] * (1 + gain) + highlight + residual, residual)
+        return self._network(x)
 
     def _network(self, x: Tensor) -> Tensor:  # [N, K] -> [N, 2 + 3]
         first, second, last = self.layers

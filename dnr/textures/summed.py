@@ -56,7 +56,7 @@ class SummedPyramid:
             # To a patch of twice this a finer level's texels no longer count, and these just do.
             patch = FULLY if index == 0 else 1 / size
             lattices.append(pyramid.look_up(uv, torch.full((len(uv), 1), patch)))
-        self.sizes = np.array(sizes)
+        self.sizes = np.array(sizes, np.int64)
         self.always = pyramid.always
         self.nodes = torch.cat(lattices).numpy()  # [R, C], finest lattice first
 
