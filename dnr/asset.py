@@ -148,6 +148,9 @@ class Asset(nn.Module):
             raise InputError(f"{folder} holds no finished asset (asset.json is missing); train one")
         value = read_json(path)
         check_format(path, value, FORMAT_VERSION)
+        kind = value.get("kind", "scene")
+        if kind != "scene":
+            raise InputError(f"{folder} holds an {kind}, not a scene; drive it with reenact.py")
         config, backdrop, parts = _config(path, value)
         mesh = load_npz(folder / "mesh.npz")
         with torch.device("meta"):  # nothing is allocated that the file of weights does not hold

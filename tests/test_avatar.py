@@ -21,6 +21,7 @@ from avatars.avatar.mirror import mirrored_uv
 from avatars.heads.files import load_head
 from avatars.heads.head import Motion
 from avatars.training.steps import _forward
+from dnr.asset import Asset
 from dnr.errors import InputError
 
 JITTER = Jitter(1.1, math.radians(7), (3.0, -2.0))
@@ -152,3 +153,11 @@ def test_the_mesh_leaves_the_torso_to_its_layer() -> None:
     assert float(head.torso[head.faces[avatar.faces]].min(dim=1).values.max()) <= 0.5
     bare = Avatar(toy_config(hidden=("mouth",)), head, torch.zeros(3, SIZE, SIZE))
     assert len(bare.faces) < len(avatar.faces)
+
+
+def test_the_scene_commands_say_what_an_avatar_is_for(tmp_path: Path) -> None:
+    clip, plate = toy_clip(frames=4)
+    avatar, rest = toy_start(clip, plate)
+    save_avatar(tmp_path, toy_saved(avatar, rest, clip, plate))
+    with pytest.raises(InputError, match=r"drive it with reenact\.py"):
+        Asset.load(tmp_path)

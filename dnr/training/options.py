@@ -44,7 +44,8 @@ class TrainOptions:
     out: Path
     """Run folder to write: asset, metrics and report."""
     kind: Literal["scene"] = "scene"
-    """What is in front of the camera."""
+    """What is in front of the camera. A person: --kind avatar, which has options of its own
+    (--kind avatar --help)."""
     mesh: Path | None = None
     """Mesh to use instead of the capture's own: OBJ, PLY or GLB."""
     preset: Literal["preview", "paper", "unet", "pixel", "best", "realtime"] = "best"
