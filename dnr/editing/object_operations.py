@@ -27,24 +27,19 @@ def remove(canvas: Canvas, fields: Fields) -> None:
     Shadows and mirror images of it on other things stay: they are part of those things' colour.
     """
     faces = _read_faces(canvas, fields)
-    margin = fields.number("margin", 0.02, 0, 1) * canvas.original.mesh.diameter()
+    margin = _read_margin(canvas, fields)
     fields.done()
     _check_whole(canvas, fields, faces)
     body = _without(canvas, fields, faces)
-    atlas = canvas.atlas
-    rest = body.faces[atlas.face]
-    near = KDTree(atlas.position[~rest]).query(atlas.position, distance_upper_bound=margin)[0]
-    # Never photographed, or so close to the part that its contact shadow darkens it.
-    hidden = rest & (np.isfinite(near) | (canvas.captured.max(axis=1) == 0))
-    hidden &= ~_all_hidden(canvas, rest, hidden)
     _stand(canvas, fields, {BODY: body})
-    texels = np.flatnonzero(hidden)
-    if len(texels):
-        canvas.write(texels, smoothed_in(canvas, fields, texels, "keep"))
+    _fill_hidden(canvas, fields, body, margin)
 
 
 def move(canvas: Canvas, fields: Fields) -> None:
-    """A part, or an earlier copy by name, stands elsewhere; its highlights go with it."""
+    """A part, or an earlier copy by name, stands elsewhere; its highlights go with it.
+
+    What the part hid from the photos is filled, as when it is removed.
+    """
     if "copy" in fields:
         name = fields.text("copy")
         if name not in canvas.instances or name == BODY:
@@ -58,10 +53,13 @@ def move(canvas: Canvas, fields: Fields) -> None:
     name = fields.text("name", f"moved {len(canvas.instances)}")
     there = Instance(faces, np.eye(4))
     there = Instance(faces, _read_matrix(canvas, fields, there))
+    margin = _read_margin(canvas, fields)
     fields.done()
     _check_whole(canvas, fields, faces)
     _check_new(canvas, fields, name)
-    _stand(canvas, fields, {BODY: _without(canvas, fields, faces), name: there})
+    body = _without(canvas, fields, faces)
+    _stand(canvas, fields, {BODY: body, name: there})
+    _fill_hidden(canvas, fields, body, margin)
 
 
 def duplicate(canvas: Canvas, fields: Fields) -> None:
@@ -92,6 +90,22 @@ def _read_faces(canvas: Canvas, fields: Fields) -> np.ndarray:  # bool [F]
     if not faces.any():
         fields.refuse("select is empty: no face of the mesh is in it")
     return faces
+
+
+def _read_margin(canvas: Canvas, fields: Fields) -> float:
+    """How far around a part its surroundings are filled; given as a share of the object's size."""
+    return fields.number("margin", 0.02, 0, 1) * canvas.original.mesh.diameter()
+
+
+def _fill_hidden(canvas: Canvas, fields: Fields, body: Instance, margin: float) -> None:
+    """Fill what no photo saw, and what lies so near the part that its contact shadow darkens it."""
+    atlas = canvas.atlas
+    rest = body.faces[atlas.face]
+    near = KDTree(atlas.position[~rest]).query(atlas.position, distance_upper_bound=margin)[0]
+    hidden = rest & (np.isfinite(near) | (canvas.captured.max(axis=1) == 0))
+    texels = np.flatnonzero(hidden & ~_all_hidden(canvas, rest, hidden))
+    if len(texels):
+        canvas.write(texels, smoothed_in(canvas, fields, texels, "keep"))
 
 
 def _without(canvas: Canvas, fields: Fields, faces: np.ndarray) -> Instance:

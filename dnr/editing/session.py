@@ -114,22 +114,24 @@ class Session:
         placement = canvas.instances, canvas.asset.mesh, canvas.asset.turns
         names = canvas.selections, canvas.labels, canvas.label
         step = Step(len(canvas.history), *names, placement)
-        carry_out(canvas, operation, number)
+        try:
+            carry_out(canvas, operation, number)
+        except Exception:
+            self._restore(step)
+            raise
         self.operations.append(operation)
         self._steps.append(step)
 
     def _rewind(self, length: int) -> None:
         """Put the canvas back to where it was after the first `length` operations."""
-        canvas = self.canvas
         while len(self._steps) > length:
-            step = self._steps.pop()
-            canvas.rewind(step.history)
-            canvas.selections, canvas.labels, canvas.label = (
-                step.selections,
-                step.labels,
-                step.label,
-            )
-            canvas.place(*step.placement)
+            self._restore(self._steps.pop())
+
+    def _restore(self, step: Step) -> None:
+        canvas = self.canvas
+        canvas.rewind(step.history)
+        canvas.selections, canvas.labels, canvas.label = step.selections, step.labels, step.label
+        canvas.place(*step.placement)
 
     @staticmethod
     def _check(possible: bool, what: str) -> None:
