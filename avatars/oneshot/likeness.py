@@ -10,13 +10,14 @@ from torch import Tensor
 
 from avatars.detectors.faces import RIGHT_IRIS
 from avatars.heads.head import Head, Motion, at_rest, head_vertices, landmark_points
+from avatars.heads.rotations import rotation_vectors
 from avatars.tracking.identity import fit_identity
 from avatars.tracking.points import Lens, PointModel, point_model, posed_points, project
 from avatars.tracking.priors import motion_priors, point_weights
 from avatars.tracking.rough import at_rest as nothing_done
 from avatars.tracking.rough import lens_for, marks_from
 from avatars.transfer.limits import Limits
-from avatars.transfer.neutral import Neutral, neck_joint
+from avatars.transfer.neutral import FACING, Neutral, neck_joint
 from avatars.transfer.openings import CLOSES, openings
 from avatars.transfer.transfer import Person
 
@@ -24,7 +25,8 @@ STRICTER = 1.5
 """One photo tells less about a shape than sixty frames: coefficients cost this squared as much."""
 SPREAD_M = 0.006  # over which the misses of landmarks are carried to the vertices around
 TURN_RAD, ROLL_RAD = 0.30, 0.45  # turned out of the picture, and in it; soft beyond (limits.py)
-LEAST_SHIFT = 0.4  # heights of the face that it may leave the photo by, or move anyhow
+FULLY_ASIDE_RAD, LEAST_BACK = 0.7, 0.25  # turned so far, so much of the way back is left
+LEAST_SHIFT = 0.1  # heights of the face that it may leave the photo by, or move anyhow
 NEARER = 0.25  # of its distance that a head may come nearer or go away
 
 
@@ -109,6 +111,12 @@ def _lid_levels(opening: float) -> Tensor:  # [2]
 def _limits(head: Head, likeness: Likeness) -> Limits:
     """Turns that a photo can follow, and shifts that keep the face inside of it."""
     turn = torch.tensor([TURN_RAD, TURN_RAD, ROLL_RAD])
+    ends = torch.stack([-turn, turn])
+    # A face that looks aside hides one cheek: turning back would show it.
+    aside = rotation_vectors(likeness.head_to_camera[:, :3] @ FACING.to(turn).T)[:2]
+    for axis, angle in enumerate(aside.tolist()):
+        back = 0 if angle > 0 else 1
+        ends[back, axis] *= max(1 - abs(angle) / FULLY_ASIDE_RAD, LEAST_BACK)
     expression = torch.stack([torch.full((len(head.expression),), end) for end in (-1.0, 1.2)])
     gaze = torch.stack([torch.full((2, 2), end) for end in (-0.5, 0.5)])
     depth = float(likeness.head_to_camera[2, 3])
@@ -118,4 +126,4 @@ def _limits(head: Head, likeness: Likeness) -> Limits:
     before = [-max(float(gap), least) * metres for gap in low]
     after = [max(float(gap), least) * metres for gap in likeness.size[::-1] - high]
     place = torch.tensor([[*before, -NEARER * depth], [*after, NEARER * depth]])
-    return Limits(expression, gaze, torch.stack([-turn, turn]), place)
+    return Limits(expression, gaze, ends, place)

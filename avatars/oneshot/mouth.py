@@ -25,7 +25,7 @@ SHADES = {
     "lower_teeth": (0.94, 0.91, 0.84),
 }
 """In the light that falls on the skin."""
-FADE_M = 0.016  # how fast it gets dark behind the teeth
+FADE_M, DARKEST = 0.020, 0.18  # how fast, and how far, it gets dark behind the teeth
 NEARER = 0.6  # share of the way from the model's row of teeth, which is far back, to the lips
 BARED = 0.13  # of the mouth's width: how much of the upper teeth an open mouth shows
 BEGIN, FULL = 0.02, 0.06  # opening over width, beyond the photo's, at which the mouth is drawn
@@ -129,7 +129,7 @@ def _inside(
     corners = mouth.template[mouth.faces.numpy()[face[tooth]]]
     place = (corners * share[tooth][..., None]).sum(axis=1)
     image[tooth] *= _gaps(place)[:, None]
-    dark = np.exp(-np.maximum(behind, 0) / FADE_M)
+    dark = DARKEST + (1 - DARKEST) * np.exp(-np.maximum(behind, 0) / FADE_M)
     return cv2.GaussianBlur(image * dark[..., None], (0, 0), 0.6)
 
 
