@@ -55,12 +55,14 @@ def lay_in(inside: np.ndarray, own: OwnMouth, landmarks: np.ndarray, corner: np.
     `landmarks` [478, 2] are those of the driven head in the frame.
     """
     size = inside.shape[1::-1]
-    for half, names in ((own.halves[1], JAW), (own.halves[0], SKULL)):
+    both = np.zeros((*inside.shape[:2], 4), np.float32)
+    for half, names in zip(own.halves, (SKULL, JAW), strict=True):
         matrix = _carried(own.landmarks[list(names)], landmarks[list(names)])
         matrix[:, 2] += matrix[:, :2] @ (own.corner + 0.5) - corner - 0.5
-        moved = cv2.warpAffine(half, matrix, size, flags=cv2.INTER_LINEAR)
-        inside *= 1 - moved[..., 3:]
-        inside += moved[..., :3]
+        both += cv2.warpAffine(half, matrix, size, flags=cv2.INTER_LINEAR)
+    both /= np.maximum(both[..., 3:], 1)  # where they overlap they share
+    inside *= 1 - both[..., 3:]
+    inside += both[..., :3]
 
 
 def _carried(source: np.ndarray, target: np.ndarray) -> np.ndarray:  # [N, 2] each -> [2, 3]
