@@ -19,15 +19,15 @@ LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 """mediapipe's points on the inner rims, from the subject's right corner to the left."""
 PARTS = ("mouth", "tongue", "upper_teeth", "lower_teeth")
 SHADES = {
-    "mouth": (0.36, 0.12, 0.11),
-    "tongue": (0.72, 0.34, 0.32),
-    "upper_teeth": (1.02, 0.99, 0.92),
-    "lower_teeth": (0.94, 0.91, 0.84),
+    "mouth": (0.42, 0.17, 0.16),
+    "tongue": (0.80, 0.46, 0.45),
+    "upper_teeth": (1.0, 0.97, 0.91),
+    "lower_teeth": (0.92, 0.89, 0.83),
 }
 """In the light that falls on the skin."""
 FADE_M, DARKEST = 0.020, 0.18  # how fast, and how far, it gets dark behind the teeth
 NEARER = 0.6  # share of the way from the model's row of teeth, which is far back, to the lips
-BARED = 0.13  # of the mouth's width: how much of the upper teeth an open mouth shows
+BARED = 0.12  # of the mouth's width: how much of the upper teeth an open mouth shows
 BEGIN, FULL = 0.02, 0.06  # opening over width, beyond the photo's, at which the mouth is drawn
 TOOTH_RAD, JAW_M = 0.22, 0.012
 
@@ -151,7 +151,7 @@ def _lip_shadow(rim: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # [2, 11
     from_lower = np.clip((lower - rows) / (0.05 * width), 0, 1)
     left, right = rim[0, order[0], 0], rim[0, order[-1], 0]
     from_side = np.clip(np.minimum(columns - left, right - columns) / (0.22 * width), 0, 1)
-    return (0.6 + 0.4 * from_upper) * (0.7 + 0.3 * from_lower) * (0.45 + 0.55 * from_side)
+    return (0.7 + 0.3 * from_upper) * (0.8 + 0.2 * from_lower) * (0.6 + 0.4 * from_side)
 
 
 def _rim(landmarks: np.ndarray) -> np.ndarray:  # [478, 2] -> [2, 11, 2]
