@@ -215,7 +215,7 @@ def test_cameras_that_were_refused_are_not_sought_again(
         lens = {key: 50.0 for key in LENS_KEYS} | {key: 0.0 for key in DISTORTION_KEYS}
         poses = [Pose(name, np.eye(4), lens | {"w": SIZE[1], "h": SIZE[0]}) for name in names[:4]]
         lost = {name: "its details do not fit the others" for name in names[4:]}
-        return Registration(poses, lost, 0.5, np.zeros((0, 3)), 9.0, 0.1, [4])
+        return Registration(poses, lost, 0.5, np.zeros((0, 3)), 9.0, 0.1, 300.0, [4])
 
     monkeypatch.setattr(build, "register", found)
     monkeypatch.setattr(build, "_reconstruct", lambda *_: None)

@@ -92,21 +92,33 @@ def test_photos_of_nothing_end_in_advice(tmp_path: Path) -> None:
 
 def test_too_few_placed_photos_or_too_little_parallax_is_a_problem() -> None:
     def registration(
-        placed: int, left_out: int, angle_deg: float, turned: float = 0.1
+        placed: int, left_out: int, angle_deg: float, turned: float = 0.1, seen: float = 30.0
     ) -> Registration:
         lost = {f"{index}.png": TOO_FEW_DETAILS for index in range(left_out)}
         pieces = [placed, 3] if left_out > 3 else [placed]
-        return Registration([None] * placed, lost, 0.5, np.zeros((0, 3)), angle_deg, turned, pieces)  # type: ignore
+        return Registration(
+            [None] * placed,
+            lost,
+            0.5,
+            np.zeros((0, 3)),
+            angle_deg,
+            turned,
+            seen,
+            pieces,  # type: ignore
+        )
 
     assert registration(10, 9, 8.0).problem() is None
     assert "only 9 of 20 photos could be placed (11 have" in str(registration(9, 11, 8.0).problem())
     assert "hardly moved" in str(registration(20, 0, 1.0).problem())
     assert "90 % of what" in str(registration(20, 0, 9.0, turned=0.9).problem())
+    assert (
+        registration(20, 0, 9.0, turned=0.7, seen=900.0).problem() is None
+    )  # flat things, walked by
 
 
 def test_notes_name_what_is_left_out_and_scenes_that_do_not_fit_together() -> None:
     lost = {f"{index}.png": "its details do not fit the others" for index in range(8)}
-    found = Registration([None] * 12, lost, 0.5, np.zeros((0, 3)), 9.0, 0.1, [12, 8])  # type: ignore
+    found = Registration([None] * 12, lost, 0.5, np.zeros((0, 3)), 9.0, 0.1, 300.0, [12, 8])  # type: ignore
     notes = found.notes()
     assert notes[0] == "12 of 20 photos placed, mean error 0.50 px"
     assert "2 pieces that do not fit together (12 and 8 photos)" in notes[1]

@@ -177,6 +177,7 @@ def _find_poses(out: Path, options: CaptureOptions, record: dict[str, Any]) -> N
             "reprojection_error_px": round(found.error_px, 3),
             "median_angle_deg": round(found.angle_deg, 2),
             "turned_share": round(found.turned_share, 3),
+            "seen_points": round(found.seen_points, 1),
             "pieces": found.pieces,
             "left_out": found.left_out,
             "problem": found.problem(),

@@ -20,7 +20,8 @@ NEIGHBOURS_IN_TIME = 12
 MOST_FEATURES = 4096
 LEAST_PIECE = 3  # photos
 LEAST_FEATURES = 200  # with fewer a photo is hardly ever placed
-MOST_TURNED = 0.6  # good series have 0.1, a camera on a tripod 0.9
+MOST_TURNED = 0.6  # a camera on a tripod has 0.9; walks past flat things reach 0.7 with depth,
+LEAST_SEEN = 100  # which shows: each photo sees hundreds of placed points; after turns, a handful
 MOST_NAMED = 5  # photos left out that a note names
 TOO_FEW_DETAILS = "too few details (blurred, dark or blank)"
 LONGEST_SIDE = 1600  # pixels, for features
@@ -42,6 +43,7 @@ class Registration(NamedTuple):
     points: np.ndarray  # float64 [N, 3]
     angle_deg: float  # median angle between the rays that meet in a point
     turned_share: float  # of the matched details, that also fit a camera that only turned
+    seen_points: float  # placed points that a photo sees, on average
     pieces: list[int]  # photos in each piece that fits together; the first, largest is used
 
     def problem(self) -> str | None:
@@ -51,7 +53,7 @@ class Registration(NamedTuple):
             blank = sum(reason == TOO_FEW_DETAILS for reason in self.left_out.values())
             why = f" ({blank} have too few details: blurred, dark or blank)" if blank else ""
             return f"only {len(self.poses)} of {total} photos could be placed{why}. {ADVICE}"
-        if self.turned_share > MOST_TURNED:
+        if self.turned_share > MOST_TURNED and self.seen_points < LEAST_SEEN:
             return (
                 f"{100 * self.turned_share:.0f} % of what the photos have in common fits a camera "
                 f"that only turned on the spot, or a scene that is flat. {ADVICE}"
@@ -259,6 +261,7 @@ def _registration(
         points,
         _median_angle_deg(model, {pose.name: pose for pose in poses}),
         turned,
+        float(model.compute_mean_observations_per_reg_image()),
         pieces,
     )
 
