@@ -96,15 +96,16 @@ def test_too_few_placed_photos_or_too_little_parallax_is_a_problem() -> None:
     ) -> Registration:
         lost = {f"{index}.png": TOO_FEW_DETAILS for index in range(left_out)}
         pieces = [placed, 3] if left_out > 3 else [placed]
+        poses = [None] * placed
         return Registration(
-            [None] * placed,
+            poses,  # type: ignore
             lost,
             0.5,
             np.zeros((0, 3)),
             angle_deg,
             turned,
             seen,
-            pieces,  # type: ignore
+            pieces,
         )
 
     assert registration(10, 9, 8.0).problem() is None
