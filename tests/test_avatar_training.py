@@ -16,12 +16,15 @@ from avatars.training.boxes import box_mask
 from avatars.training.checkpoints import load_checkpoint, save_checkpoint
 from avatars.training.consent import ask_consent
 from avatars.training.measures import NAMES, agreement, measures
+from avatars.training.options import AvatarOptions
 from avatars.training.placing import place_layers
+from avatars.training.run import train_avatar
 from avatars.training.scores import compare, score_frames, similarity_map, summary
 from avatars.training.state import averaged, new_state
 from avatars.training.steps import step
 from dnr.errors import InputError
 from dnr.training.options import ImageLosses
+from dnr.video import write_video
 
 
 def test_steps_make_it_better(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +134,16 @@ def test_layers_are_placed_so_that_frames_line_up() -> None:
         masks[index][row:, left : left + 40] = 255
     place_layers(avatar, replace(clip, frames=frames, masks=masks))
     assert float(avatar.share.detach()) == 1
+
+
+def test_sources_that_cannot_be_trained_on_are_refused_at_once(tmp_path: Path) -> None:
+    short = tmp_path / "short.mp4"
+    write_video(short, [np.zeros((64, 64, 3), np.uint8)] * 5)
+    for source, words in (
+        (tmp_path / "missing.mp4", "no video"),
+        (tmp_path, "no video"),
+        (short, "has 5 frames"),
+    ):
+        with pytest.raises(InputError, match=words):
+            train_avatar(AvatarOptions(source=source, out=tmp_path / "run", yes=True))
+        assert not (tmp_path / "run").exists()

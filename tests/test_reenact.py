@@ -140,6 +140,8 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     out = tmp_path / "out.mp4"
     blank = tmp_path / "blank.mp4"
     write_video(blank, [np.zeros((64, 64, 3), np.uint8)] * 5)
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"not looked at")
     scene = tmp_path / "scene"
     scene.mkdir()
     (scene / "asset.json").write_text('{"format_version": 1, "kind": "scene"}')
@@ -148,6 +150,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
     for words, changes in (
         ("not there|no driving video", {"driving": tmp_path / "missing.mp4"}),
         ("face", {"driving": blank}),
+        ("is a photo", {"driving": photo}),
         ("not an avatar", {"source": scene}),
         ("no avatar or portrait", {"source": tmp_path / "nobody"}),
         ("flame2020", {"driving": other}),

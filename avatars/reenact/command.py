@@ -15,7 +15,7 @@ from avatars.film.provenance import file_hash, provenance
 from avatars.film.sound import sound_of
 from avatars.film.write import Film, check_place, write_film
 from avatars.reenact.actor import Actor
-from avatars.reenact.actors import find_actor, own_video
+from avatars.reenact.actors import PHOTOS, find_actor, own_video
 from avatars.reenact.options import ReenactOptions
 from avatars.reenact.perform import acted, held_back, perform
 from avatars.tracking.options import TrackOptions
@@ -58,6 +58,8 @@ def _driver(options: ReenactOptions, driving: Path) -> Performance:
     """The driving motion: from a file, or tracked in the driving video."""
     if driving.suffix == MOTION_SUFFIX:
         return load_performance(driving)
+    if driving.suffix.lower() in PHOTOS:
+        raise InputError(f"{driving} is a photo, and nothing in it moves. Give a driving video.")
     wanted = TrackOptions(face=options.face, refine=options.refine, report=False)
     return performance_of(track_video(driving, parts_folder(options.out) / "track", wanted))
 

@@ -53,15 +53,14 @@ class Prepared:
 def prepare(options: AvatarOptions, cache: Path) -> Prepared:
     """Track the video, and lay out its frames in `cache`."""
     footage = open_footage(options.source)
+    if footage.length is not None and footage.length < LEAST_FRAMES:
+        raise _too_short(options.source, footage.length)  # before minutes of tracking
     wanted = TrackOptions(face=options.face, refine=options.refine, report=False)
     kept = options.out / TRACK
     track = track_video(options.source, kept if kept.is_dir() else cache / TRACK, wanted)
     performance = performance_of(track)
     if len(performance) < LEAST_FRAMES:
-        raise InputError(
-            f"{options.source} has {len(performance)} frames; an avatar needs at least "
-            f"{LEAST_FRAMES}, better a minute of talking"
-        )
+        raise _too_short(options.source, len(performance))
     head = load_head(track.head)
     points = track.landmarks.numpy()
     found = track.found.numpy()
@@ -78,6 +77,13 @@ def prepare(options: AvatarOptions, cache: Path) -> Prepared:
     around = Surroundings(square, _still(options.source, head, clip, rest, masker), plate)
     ends = limits(train.performance, rest, neck_places(head, train.performance))
     return Prepared(head, train, held_out, rest, ends, around, track.offsets)
+
+
+def _too_short(source: Path, frames: int) -> InputError:
+    return InputError(
+        f"{source} has {frames} frames; an avatar needs at least {LEAST_FRAMES}, better a minute "
+        "of talking"
+    )
 
 
 def avatar_config(options: AvatarOptions, prepared: Prepared) -> AvatarConfig:

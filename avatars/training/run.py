@@ -28,6 +28,7 @@ from dnr import __version__
 from dnr.device import choose_device
 from dnr.errors import InputError
 from dnr.files import read_json
+from dnr.footage import open_footage
 from dnr.images import write_png
 from dnr.progress import progress
 from dnr.training.results import command_line, plain
@@ -45,6 +46,7 @@ def train_avatar(options: AvatarOptions) -> None:
     """Train as `options` say and leave a complete run folder."""
     device = choose_device(options.device)
     check_out(options)
+    open_footage(options.source)  # not after the question: a wrong path is said at once
     about = _agreed(options.out) if options.resume else ask_consent(options.yes)
     about |= _about(options)
     with workspace(options) as cache:
