@@ -97,6 +97,7 @@ def train(options: TrainOptions) -> None:
         with asked_to_stop() as stop:
             _optimise(state, views, photos, options, stop, save)
             save()
+        state.let_go()
         write_results(state, views, photos, options, notes)
 
 

@@ -35,9 +35,9 @@ def step(state: TrainingState, views: Views, seed: int) -> float:
     factor = state.rate_factor()
     for group in state.network_adam.param_groups:
         group["lr"] = group["rate"] * factor
-    state.network_adam.zero_grad()
     loss.backward()
     state.network_adam.step()
+    state.network_adam.zero_grad()  # here, so that no gradients lie beside the next activations
     assert features.grad is not None
     for adam in state.texture_adams:
         adam.step(surface.uv, surface.footprint, features.grad, factor)
