@@ -17,7 +17,7 @@ from dnr import __version__
 SOURCE_TYPE = "compositeWithTrainedAlgorithmicMedia"
 """IPTC's word for real pictures combined with what a trained model made."""
 SOURCE_TYPES = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-SENTENCE = "Synthetic video: a trained model of a face, driven by another recording."
+SENTENCE = "Synthetic video: a model of a face, driven by another recording."
 _BLOCK_BYTES = 1 << 20
 
 
