@@ -45,3 +45,7 @@ def test_columns_that_do_not_meet_can_be_solved_alone(generator: torch.Generator
     right = torch.randn(9, 3, generator=generator, dtype=torch.float64)
     together = solve_chain(torch.diag_embed(holds), ties, right)
     torch.testing.assert_close(solve_separate_chains(holds, ties, right), together)
+
+
+def test_nothing_pulls_at_a_frame_alone() -> None:
+    assert torch.equal(tie_forces(torch.zeros(0, 4), torch.zeros(0, 4)), torch.zeros(1, 4))

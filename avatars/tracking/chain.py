@@ -66,8 +66,8 @@ def _beside(ties: Tensor, frames: int) -> Tensor:  # [T - 1, P] -> [T, P]
 
 
 def _before(pull: Tensor) -> Tensor:
-    return torch.cat([pull, torch.zeros_like(pull[:1])])
+    return torch.cat([pull, pull.new_zeros(1, pull.shape[1])])
 
 
 def _after(pull: Tensor) -> Tensor:
-    return torch.cat([torch.zeros_like(pull[:1]), pull])
+    return torch.cat([pull.new_zeros(1, pull.shape[1]), pull])
