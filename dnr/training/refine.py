@@ -52,7 +52,9 @@ FEWEST_PHOTOS = 8
 MOST_FACES = 100_000
 """The smooth steps factorise a matrix of that order; finer meshes need no such help."""
 WORTHWHILE = 0.98
-"""A round that does not bring the error below this share of the last one is undone, and ends it."""
+"""A round that does not bring the error below this share of the best one is undone."""
+PATIENCE = 1
+"""So many rounds in a row may be undone; one more ends it."""
 
 
 class Points(NamedTuple):
@@ -83,21 +85,25 @@ def refine_mesh(
     while 2 * len(mesh) <= FACES:
         mesh = subdivided(mesh)
     points = collect_points(mesh, used, PIXELS, rng)
-    if not len(points.face) or not len(collect_points(mesh, checked, PIXELS, rng).face):
+    other = np.random.default_rng([seed, 2])
+    if not len(points.face) or not len(collect_points(mesh, checked, PIXELS, other).face):
         return start, "the mesh was not moved: too few photos show it away from its edges"
     first = best = _disagreement(points, mesh, checked)
-    kept = start
+    kept, missed = start, 0
     for number in range(ROUNDS):
         share = number / max(ROUNDS - 1, 1)
         stiffness = STIFFNESS[0] ** (1 - share) * STIFFNESS[1] ** share
         offsets = _round(mesh, points, rng, stiffness, 1 - 0.8 * share)
-        mesh = mesh.moved(mesh.vertices + offsets)
-        points = collect_points(mesh, used, PIXELS, rng)
-        error = _disagreement(points, mesh, checked)
+        moved_mesh = mesh.moved(mesh.vertices + offsets)
+        found = collect_points(moved_mesh, used, PIXELS, rng)
+        error = _disagreement(found, moved_mesh, checked)
         shown(number + 1)
-        if error > WORTHWHILE * best:
+        if error <= WORTHWHILE * best:
+            best, kept, mesh, points, missed = error, moved_mesh, moved_mesh, found, 0
+            continue
+        missed += 1  # one round may be unlucky, and the next one is finer
+        if missed > PATIENCE:
             break
-        best, kept = error, mesh
     if kept is start:
         return start, "the photos agree with the mesh as it is; it was not changed"
     moved = float((kept.vertices - _subdivided_like(start, kept)).norm(dim=-1).mean())
