@@ -13,7 +13,6 @@ from toy_avatars import SIZE, toy_clip, toy_start
 
 from avatars.training import steps
 from avatars.training.boxes import box_mask
-from avatars.training.checkpoints import load_checkpoint, save_checkpoint
 from avatars.training.consent import ask_consent
 from avatars.training.measures import NAMES, agreement, measures
 from avatars.training.options import AvatarOptions
@@ -23,6 +22,7 @@ from avatars.training.scores import compare, score_frames, similarity_map, summa
 from avatars.training.state import averaged, new_state
 from avatars.training.steps import step
 from dnr.errors import InputError
+from dnr.training.checkpoints import load_checkpoint, save_checkpoint
 from dnr.training.options import ImageLosses
 from dnr.video import write_video
 

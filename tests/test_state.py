@@ -13,8 +13,9 @@ from dnr.errors import InputError
 from dnr.geometry.meshes import Mesh
 from dnr.tensor_files import load_tensors, save_tensors
 from dnr.textures.pyramid import TextureConfig
+from dnr.training.checkpoints import load_checkpoint, save_checkpoint
 from dnr.training.presets import PresetName, Recipe, recipe
-from dnr.training.state import TrainingState, load_checkpoint, new_state, save_checkpoint
+from dnr.training.state import TrainingState, new_state
 from dnr.training.steps import step
 from dnr.training.views import Views
 

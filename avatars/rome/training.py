@@ -21,7 +21,7 @@ from dnr.errors import InputError
 from dnr.files import written_whole
 from dnr.progress import progress
 from dnr.tensor_files import load_tensors, save_tensors
-from dnr.training.state import adam_tensors
+from dnr.training.checkpoints import adam_tensors
 
 CHECKPOINT, WEIGHTS = "checkpoint.safetensors", "rome.pth"
 

@@ -15,7 +15,6 @@ import torch
 from avatars.avatar.avatar import Avatar
 from avatars.avatar.files import SavedAvatar, save_avatar
 from avatars.film.provenance import file_hash
-from avatars.training.checkpoints import load_checkpoint, save_checkpoint
 from avatars.training.consent import ask_consent
 from avatars.training.options import STEPS, AvatarOptions
 from avatars.training.prepare import TRACK, Prepared, avatar_config, prepare
@@ -31,6 +30,7 @@ from dnr.files import read_json
 from dnr.footage import open_footage
 from dnr.images import write_png
 from dnr.progress import progress
+from dnr.training.checkpoints import load_checkpoint, save_checkpoint
 from dnr.training.results import command_line, plain
 from dnr.training.stopping import asked_to_stop
 from dnr.training.workspace import CHECKPOINT, check_out, claim, workspace

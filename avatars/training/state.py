@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from avatars.avatar.avatar import Avatar
 from dnr.textures.pyramid import COLOURS, Pyramid
 from dnr.textures.row_adam import RowAdam
+from dnr.training.checkpoints import adam_tensors, critic_tensors, row_adam_tensors
 from dnr.training.losses import ExtraLosses
 from dnr.training.options import ImageLosses
 
@@ -31,6 +33,7 @@ AVERAGED = 0.998
 class AvatarState:
     """Weights, their average over the last steps, optimisers and the place in the schedule."""
 
+    others: ClassVar[str] = "another video or other options"
     avatar: Avatar
     average: dict[str, Tensor]
     texture_adams: list[RowAdam]
@@ -46,6 +49,13 @@ class AvatarState:
         done = 0.0 if self.total is None else min(self.step / max(self.total, 1), 1.0)
         warm = min((self.step + 1) / 20, 1.0)
         return warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * done)))
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors by name; copying into them restores the state."""
+        tensors = {f"avatar.{name}": value for name, value in self.avatar.state_dict().items()}
+        tensors |= {f"average.{name}": value for name, value in self.average.items()}
+        tensors |= row_adam_tensors(self.texture_adams) | adam_tensors("adam", self.adam)
+        return tensors | critic_tensors(self.extra_losses)
 
     @torch.no_grad()
     def update_average(self) -> None:

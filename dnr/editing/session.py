@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,15 +98,17 @@ class Session:
         before = self.operations
         self._rewind(same)
         self.operations = before[:same]
-        try:
+        with ExitStack() as unless_done:
+            unless_done.callback(self._put_back, before, same)
             for operation in order[same:]:
                 self._carry_out(operation)
-        except Exception:
-            self._rewind(same)
-            self.operations = before[:same]
-            for operation in before[same:]:
-                self._carry_out(operation)
-            raise
+            unless_done.pop_all()
+
+    def _put_back(self, operations: list[dict[str, Any]], same: int) -> None:
+        self._rewind(same)
+        self.operations = operations[:same]
+        for operation in operations[same:]:
+            self._carry_out(operation)
 
     def _carry_out(self, operation: dict[str, Any]) -> None:
         number = len(self.operations) + 1
@@ -114,11 +117,10 @@ class Session:
         placement = canvas.instances, canvas.asset.mesh, canvas.asset.turns
         names = canvas.selections, canvas.labels, canvas.label
         step = Step(len(canvas.history), *names, placement)
-        try:
+        with ExitStack() as unless_done:
+            unless_done.callback(self._restore, step)
             carry_out(canvas, operation, number)
-        except Exception:
-            self._restore(step)
-            raise
+            unless_done.pop_all()
         self.operations.append(operation)
         self._steps.append(step)
 

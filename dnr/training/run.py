@@ -22,6 +22,7 @@ from dnr.geometry.meshes import Mesh
 from dnr.images import images_from_tensor, write_png
 from dnr.progress import progress
 from dnr.renderers.image import ImageConfig
+from dnr.training.checkpoints import load_checkpoint, save_checkpoint
 from dnr.training.evaluation import photo_over_backdrop
 from dnr.training.exposure import exposures_of, photo_gains
 from dnr.training.metrics import psnr
@@ -31,7 +32,7 @@ from dnr.training.refine import ROUNDS, refine_mesh
 from dnr.training.refine_cameras import ROUNDS as CAMERA_ROUNDS
 from dnr.training.refine_cameras import refine_cameras
 from dnr.training.results import write_results
-from dnr.training.state import TrainingState, load_checkpoint, new_state, save_checkpoint
+from dnr.training.state import TrainingState, new_state
 from dnr.training.steps import step
 from dnr.training.stopping import asked_to_stop
 from dnr.training.views import Views, lay_out_views
