@@ -1,4 +1,4 @@
-"""Put the measured tables into the README: `python -m benchmarks.readme`."""
+"""Put the measured tables into benchmarks/README.md: `python -m benchmarks.readme`."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ FIRST, LAST = "<!-- bench -->", "<!-- /bench -->"
 
 @dataclass(frozen=True)
 class Readme:
-    """Replace what stands between the bench markers of the README with the measured tables."""
+    """Replace what stands between the markers of benchmarks/README.md with the measured tables."""
 
-    readme: Path = ROOT / "README.md"
+    readme: Path = ROOT / "benchmarks" / "README.md"
     """The file with the markers."""
     results: Path = ROOT / "benchmarks" / "results"
     """Folder of bench.json and ablation.json."""

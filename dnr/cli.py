@@ -70,7 +70,7 @@ class Edit:
     out: Path
     """Run folder to write."""
     recipe: Positional[Path | None] = None
-    """JSON file with a list of operations; its pictures lie beside it. See README.md, Editing."""
+    """JSON list of operations; its pictures lie beside it. See dnr/editing/README.md."""
     undo: int = 0
     """Leave out so many of the last operations that the run has already."""
     data: Path | None = None

@@ -122,3 +122,12 @@ def test_no_text_names_a_place_on_somebodys_machine() -> None:
         if path.suffix in TEXT:
             found = PLACE.search(path.read_text(errors="replace"))
             assert not found, f"{path.relative_to(ROOT)} names the place {found and found.group()}"
+
+
+def test_links_in_texts_lead_somewhere() -> None:
+    texts = [path for path in files() if path.suffix == ".md"]
+    assert len(texts) > 3
+    for path in texts:
+        for target in re.findall(r"\]\(([^)#\s]+)", path.read_text()):
+            if not target.startswith("http"):
+                assert (path.parent / target).exists(), f"{path.relative_to(ROOT)}: {target}"

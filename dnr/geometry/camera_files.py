@@ -71,7 +71,9 @@ def read_frames(path: Path) -> list[Frame]:
     document = _document(path)
     entries = document.get("frames")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise InputError(f'{path} has no list "frames" of objects. See the schema in the README.')
+        raise InputError(
+            f'{path} has no list "frames" of objects. See the layout in dnr/capture/README.md.'
+        )
     if not entries:
         raise InputError(f"{path} lists no frames. Add the photos and their cameras.")
     return [_frame(path, number, entry, document) for number, entry in enumerate(entries)]
@@ -96,7 +98,7 @@ def write_frames(path: Path, camera: Camera, file_paths: list[str] | None = None
 
 def _document(path: Path) -> dict[str, Any]:
     if not path.is_file():
-        raise InputError(f"there is no {path}. It holds the cameras; see the README.")
+        raise InputError(f"there is no {path}. It holds the cameras; see dnr/capture/README.md.")
     if path.stat().st_size > MOST_BYTES:
         raise InputError(f"{path} is larger than {MOST_BYTES >> 20} MiB. Is it the right file?")
     try:
@@ -107,7 +109,7 @@ def _document(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from error
     if not isinstance(document, dict):
-        raise InputError(f"{path} must hold a JSON object with frames. See the README.")
+        raise InputError(f"{path} must hold a JSON object with frames. See dnr/capture/README.md.")
     return document
 
 
