@@ -37,10 +37,16 @@ EYES_M = 0.09  # between the outer corners of an adult's eyes
 _MOTIONS = ("rotation", "translation", "expression", "gaze")
 
 
-def track_video(video: Path, out: Path, options: TrackOptions | None = None) -> Track:
+def track_video(
+    video: Path,
+    out: Path,
+    options: TrackOptions | None = None,
+    first: Callable[[Track], object] | None = None,
+) -> Track:
     """The track of a head in `video`, written to the folder `out`.
 
-    If `out` holds it already it is read; an attempt that was stopped goes on where it was.
+    If `out` holds it already it is read; an attempt that was stopped goes on where it was. Before
+    pictures are compared, which takes longest, `first` is given what the landmarks alone say.
     """
     options = options or TrackOptions()
     footage = open_footage(video)
@@ -57,6 +63,9 @@ def track_video(video: Path, out: Path, options: TrackOptions | None = None) -> 
     with progress(len(looked.times), "masks of the person") as shown:
         write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
     studio = Studio(footage, crop, CROP_SIZE, folder, lens)
+    if first is not None and options.refine:
+        rough = _signs(footage, looked, fitted, None, lens)
+        first(_track(footage, looked, fitted, None, rough, lens, crop))
     seen = _refine(fitted, studio, options, folder) if options.refine else None
     signs = _signs(footage, looked, fitted, seen, lens)
     track = _track(footage, looked, fitted, seen, signs, lens, crop)

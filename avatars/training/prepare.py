@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from avatars.heads.files import load_head
 from avatars.heads.head import Head
 from avatars.stage.square import square_around
 from avatars.tracking.options import TrackOptions
+from avatars.tracking.track import Track
 from avatars.tracking.track_video import track_video
 from avatars.training.clip import Clip, lay_out
 from avatars.training.options import AvatarOptions
@@ -37,6 +40,13 @@ REST_SPREAD = (0.1, 0.15, 0.3)
 """Turn in radians, expression, and eye distances that count as equally far from rest."""
 
 
+class LaidOut(NamedTuple):
+    """The whole clip, and the background behind it."""
+
+    clip: Clip
+    plate: np.ndarray  # uint8 [H, W, 3]
+
+
 @dataclass(frozen=True)
 class Prepared:
     """What training starts from."""
@@ -50,39 +60,61 @@ class Prepared:
     offsets: torch.Tensor  # [V]
 
 
-def prepare(options: AvatarOptions, cache: Path) -> Prepared:
-    """Track the video, and lay out its frames in `cache`."""
+def prepare(
+    options: AvatarOptions, cache: Path, first: Callable[[Prepared], object] | None = None
+) -> Prepared:
+    """Track the video, and lay out its frames in `cache`.
+
+    `first` is given what landmarks alone say, before the track is refined.
+    """
     footage = open_footage(options.source)
     if footage.length is not None and footage.length < LEAST_FRAMES:
         raise _too_short(options.source, footage.length)  # before minutes of tracking
+    laid: list[LaidOut] = []
+
+    def at_once(track: Track) -> None:
+        laid.append(_laid_out(options, track, cache))
+        assert first is not None
+        first(_prepared(options, track, laid[0]))
+
     wanted = TrackOptions(face=options.face, refine=options.refine, report=False)
     kept = options.out / TRACK
-    track = track_video(options.source, kept if kept.is_dir() else cache / TRACK, wanted)
-    performance = performance_of(track)
+    place = kept if kept.is_dir() else cache / TRACK
+    track = track_video(options.source, place, wanted, at_once if first is not None else None)
+    return _prepared(options, track, laid[0] if laid else _laid_out(options, track, cache))
+
+
+def _laid_out(options: AvatarOptions, track: Track, cache: Path) -> LaidOut:
+    """The clip's pictures: they depend on the landmarks, which refining leaves as they are."""
+    performance, points = performance_of(track), track.landmarks.numpy()
     if len(performance) < LEAST_FRAMES:
         raise _too_short(options.source, len(performance))
-    head = load_head(track.head)
-    points = track.landmarks.numpy()
-    found = track.found.numpy()
-    square = square_around(points[found], footage.size, options.size)
-    masker = mediapipe_masker()
+    square = square_around(points[track.found.numpy()], track.size, options.size)
     with progress(len(performance), "laying out frames") as shown:
         clip, plate = lay_out(
-            footage, performance, points, track.focal, square, masker, cache, shown.update
-        )
+            open_footage(options.source), performance, points, track.focal, square,
+            mediapipe_masker(), cache, shown.update,
+        )  # fmt: skip
+    return LaidOut(clip, plate)
+
+
+def _prepared(options: AvatarOptions, track: Track, laid: LaidOut) -> Prepared:
+    head, clip = load_head(track.head), replace(laid.clip, performance=performance_of(track))
     count = len(clip) - round(options.held_out * len(clip))
     train = clip.part(0, max(count - (GAP if options.held_out else 0), 1))
     held_out = clip.part(count, len(clip)) if options.held_out else None
     rest = neutral(head, train.performance)
-    around = Surroundings(square, _still(options.source, head, clip, rest, masker), plate)
+    still = _still(options.source, head, clip, rest, mediapipe_masker())
+    around = Surroundings(clip.square, still, laid.plate)
     ends = limits(train.performance, rest, neck_places(head, train.performance))
     return Prepared(head, train, held_out, rest, ends, around, track.offsets)
 
 
 def _too_short(source: Path, frames: int) -> InputError:
+    plural = "" if frames == 1 else "s"
     return InputError(
-        f"{source} has {frames} frames; an avatar needs at least {LEAST_FRAMES}, better a minute "
-        "of talking"
+        f"{source} has {frames} frame{plural}; an avatar needs at least {LEAST_FRAMES}, better a "
+        "minute of talking"
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,8 @@ from dnr.footage import open_footage
 from dnr.images import write_png
 from dnr.progress import progress
 from dnr.training.checkpoints import load_checkpoint, save_checkpoint
-from dnr.training.results import command_line, plain
+from dnr.training.report import command_line
+from dnr.training.results import plain
 from dnr.training.stopping import asked_to_stop
 from dnr.training.workspace import CHECKPOINT, check_out, claim, workspace
 
@@ -45,20 +47,22 @@ PROBE = 20
 def train_avatar(options: AvatarOptions) -> None:
     """Train as `options` say and leave a complete run folder."""
     device = choose_device(options.device)
+    checkpoint, is_resumed = options.out / CHECKPOINT, options.resume
+    if is_resumed and not checkpoint.is_file() and (options.out / "asset.json").is_file():
+        # Stopped while the track was refined: there are no steps to go on from yet.
+        options = replace(options, resume=False, yes=True)
     check_out(options)
     open_footage(options.source)  # not after the question: a wrong path is said at once
-    about = _agreed(options.out) if options.resume else ask_consent(options.yes)
+    about = _agreed(options.out) if is_resumed else ask_consent(options.yes)
     about |= _about(options)
     with workspace(options) as cache:
-        if options.refine and not options.resume:
-            _first_avatar(options, cache / "first", about)
-        prepared = prepare(options, cache)
+        at_once = None if options.resume else partial(_first_avatar, options, about)
+        prepared = prepare(options, cache, at_once)
         avatar = _start(options, prepared)
         total = options.steps if options.steps is not None else STEPS
         budget = None if options.minutes is not None else total
         state = new_state(avatar.moved(device), options.losses, budget)
         identity = _identity(options, prepared)
-        checkpoint = options.out / CHECKPOINT
         if options.resume:
             load_checkpoint(checkpoint, state, identity)
         else:
@@ -78,9 +82,8 @@ def train_avatar(options: AvatarOptions) -> None:
             write_results(options, shown, prepared, state, about)
 
 
-def _first_avatar(options: AvatarOptions, cache: Path, about: dict[str, Any]) -> None:
+def _first_avatar(options: AvatarOptions, about: dict[str, Any], prepared: Prepared) -> None:
     """An avatar from landmarks alone, to be driven while the track is refined and training runs."""
-    prepared = prepare(replace(options, refine=False), cache)
     avatar = _start(options, prepared)
     claim(options.out)
     save_avatar(options.out, _saved(avatar, prepared, about))

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from dnr.errors import InputError
 from dnr.files import check_format, read_json, write_json
-from dnr.training.results import command_line
+from dnr.training.report import command_line
 
 FORMAT_VERSION = 1
 """Of train.json and the checkpoints beside it."""
@@ -47,7 +47,8 @@ def check_out(options: RunOptions) -> None:
 def workspace(options: RunOptions) -> Iterator[Path]:
     """A folder in the run folder for what is needed while training only; it never stays.
 
-    Nothing else is touched before input has proven good, and nothing at all is left if it is not.
+    Nothing else is touched before input has proven good, and nothing at all is left if it is not;
+    what can be used already, an asset or a checkpoint, always stays.
     """
     out, cache = options.out, options.out / "cache"
     is_new = not out.exists()
@@ -58,7 +59,7 @@ def workspace(options: RunOptions) -> Iterator[Path]:
         yield cache
     finally:
         shutil.rmtree(cache, ignore_errors=True)
-        if is_new and not (out / CHECKPOINT).is_file():
+        if is_new and not any((out / name).is_file() for name in ("asset.json", CHECKPOINT)):
             shutil.rmtree(out, ignore_errors=True)
 
 
