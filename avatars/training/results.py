@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -18,13 +17,12 @@ from avatars.training.options import AvatarOptions
 from avatars.training.prepare import Prepared
 from avatars.training.scores import DEFINITION, Scored, score_frames, summary
 from avatars.training.state import AvatarState
-from dnr import __version__
 from dnr.files import write_json
 from dnr.images import images_from_tensor
 from dnr.progress import progress
 from dnr.training.metrics import lpips_or_none
 from dnr.training.report import Report, View, write_report
-from dnr.training.results import command_line, plain
+from dnr.training.results import plain, training_summary
 from dnr.video import write_video
 
 STRIP, VIEWS = 8, 16
@@ -53,26 +51,13 @@ def write_results(
         made, _ = measured(item.render for item in scored)
         numbers |= agreement(wanted, made)
         write_video(options.out / FILM, _side_by_side(scored), prepared.train.performance.fps)
-    per_second = state.step / state.seconds if state.seconds else 0.0
-    training = {
-        "steps": state.step,
-        "seconds": round(state.seconds, 2),
-        "device": str(avatar.device),
-        "steps_per_second": round(per_second, 2),
-        "frames": len(prepared.train),
-    }
+    training = training_summary(state, avatar.device) | {"frames": len(prepared.train)}
     metrics = {"test": numbers, "train": training, "definition": DEFINITION | FOLLOWING}
     write_json(options.out / "metrics.json", metrics)
     write_report(
         options.out,
         Report(
             title=f"{options.source.name}: avatar",
-            command=command_line(),
-            versions={
-                "dnr": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
             config=plain(asdict(options)),
             metrics=metrics,
             history=state.history,

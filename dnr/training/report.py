@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+import shlex
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -10,7 +13,9 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
+import torch
 
+from dnr import __version__
 from dnr.files import written_whole
 from dnr.images import FULL_ERROR, error_image, heat_image, tensor_from_images
 from dnr.progress import clock_time
@@ -32,15 +37,30 @@ class View(NamedTuple):
     render: np.ndarray  # uint8 [H, W, 3]
 
 
+def command_line() -> str:
+    """The command that is running, to be pasted into a shell."""
+    program = Path(sys.argv[0]).name
+    return shlex.join([*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]])
+
+
+def running_versions() -> dict[str, str]:
+    """Of what computes."""
+    return {
+        "dnr": __version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
 @dataclass(frozen=True)
 class Report:
     """Everything that the page shows. Texts may hold any characters."""
 
     title: str
-    command: str
-    versions: Mapping[str, str]
     config: Mapping[str, Any]
     metrics: Mapping[str, Any]  # the content of metrics.json, "definition" included
+    command: str = field(default_factory=command_line)
+    versions: Mapping[str, str] = field(default_factory=running_versions)
     history: list[dict[str, float]] = field(default_factory=list)
     """Rows with "step", "seconds" and any figures; psnr and psnr_train share one chart."""
     views: list[View] = field(default_factory=list)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import platform
-import shlex
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,11 +21,12 @@ from dnr.geometry.paths import orbit
 from dnr.images import images_from_tensor
 from dnr.progress import progress
 from dnr.training.baseline import averaged_texture
+from dnr.training.checkpoints import Resumable
 from dnr.training.evaluation import Scored, definition, score, summary
 from dnr.training.exposure import exposures_of
 from dnr.training.metrics import lpips_or_none
 from dnr.training.options import TrainOptions
-from dnr.training.report import Report, View, write_report
+from dnr.training.report import Report, View, command_line, write_report
 from dnr.training.state import TrainingState
 from dnr.training.views import Views
 from dnr.training.warm_start import coverage
@@ -37,10 +35,15 @@ from dnr.video import write_video
 TURNTABLE = "turntable.mp4"
 
 
-def command_line() -> str:
-    """The command that is running, to be pasted into a shell."""
-    program = Path(sys.argv[0]).name
-    return shlex.join([*(["python"] if program.endswith(".py") else []), program, *sys.argv[1:]])
+def training_summary(state: Resumable, device: torch.device) -> dict[str, Any]:
+    """How long training took, and on what."""
+    per_second = state.step / state.seconds if state.seconds else 0.0
+    return {
+        "steps": state.step,
+        "seconds": round(state.seconds, 2),
+        "device": str(device),
+        "steps_per_second": round(per_second, 2),
+    }
 
 
 def write_results(
@@ -57,13 +60,7 @@ def write_results(
     ordinary = averaged_texture(asset, views, gains)
     before = _scored(ordinary, held_out, _of_test(exposures, photos), "scoring an average")
     numbers = summary(scored)
-    per_second = state.step / state.seconds if state.seconds else 0.0
-    training = {
-        "steps": state.step,
-        "seconds": round(state.seconds, 2),
-        "device": str(asset.device),
-        "steps_per_second": round(per_second, 2),
-    }
+    training = training_summary(state, asset.device)
     metrics = {"test": numbers, "averaged_texture": summary(before), "train": training}
     metrics["definition"] = definition([*numbers, *training, "averaged_texture", "pixels"])
     write_json(out / "metrics.json", metrics)
@@ -81,12 +78,6 @@ def write_results(
         out,
         Report(
             title=f"{options.source.name}: {options.preset}",
-            command=command_line(),
-            versions={
-                "dnr": __version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
             config=config,
             metrics=metrics,
             history=state.history,
