@@ -94,8 +94,9 @@ def test_an_interrupted_film_is_continued(
     monkeypatch.undo()
     with pytest.raises(InputError, match="exists already"):
         reenact(ReenactOptions(source=run, out=out, driving=motion))
+    weaker = TransferOptions(strength=0.5)
     with pytest.raises(InputError, match="other"):
-        reenact(ReenactOptions(source=run, out=out, driving=motion, strength=0.5, resume=True))
+        reenact(ReenactOptions(source=run, out=out, driving=motion, transfer=weaker, resume=True))
     reenact(ReenactOptions(source=run, out=out, driving=motion, resume=True))
     times, frames = decoded(out)
     expected_times, expected = decoded(whole)
@@ -106,7 +107,8 @@ def test_an_interrupted_film_is_continued(
 
 def test_background_mark_and_regions(run: Path, motion: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    options = {"background": "#00ff00", "mark": True, "only": ("mouth",), "audio": "none"}
+    mouth = TransferOptions(only=("mouth",))
+    options = {"background": "#00ff00", "mark": True, "transfer": mouth, "audio": "none"}
     reenact(ReenactOptions(source=run, out=out, driving=motion, **options))  # type: ignore[arg-type]
     _, frames = decoded(out)
     corner = frames[3][2:8, 2:8].reshape(-1, 3).mean(axis=0)
@@ -154,7 +156,7 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
         ("not an avatar", {"source": scene}),
         ("no avatar or portrait", {"source": tmp_path / "nobody"}),
         ("flame2020", {"driving": other}),
-        ("--neutral-frame", {"neutral_frame": 99}),
+        ("--neutral-frame", {"transfer": TransferOptions(neutral_frame=99)}),
         (r"end the name in \.mp4", {"out": tmp_path / "out.avi"}),
         ("no interrupted work", {"resume": True}),
     ):
@@ -164,13 +166,15 @@ def test_bad_input_is_one_sentence_and_leaves_nothing(
         assert not out.exists() and not list(tmp_path.glob("*.parts")), words
     for words, changes in (
         ("either --driving", {"driving": None}),
-        ("--only or --without", {"only": ("mouth",), "without": ("eyes",)}),
-        ("--strength", {"strength": -1.0}),
         ("motion file has no pictures", {"side_by_side": True}),
     ):
         values = {"source": run, "out": out, "driving": motion} | changes
         with pytest.raises(InputError, match=words):
             ReenactOptions(**values)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="--only or --without"):
+        TransferOptions(only=("mouth",), without=("eyes",))
+    with pytest.raises(InputError, match="--strength"):
+        TransferOptions(strength=-1.0)
 
 
 def test_live_driving_follows_from_the_frame_on_that_it_knows_the_driver(run: Path) -> None:

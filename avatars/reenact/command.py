@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -74,12 +75,8 @@ def _identity(options: ReenactOptions, actor: Actor, driver_hash: str) -> dict[s
     """What an interrupted film and its continuation must share."""
     free = ("out", "driving", "source", "resume", "yes", "save_motion", "device")
     values = {name: value for name, value in asdict(options).items() if name not in free}
-    return {"actor": actor.origin["sha256"], "driver": driver_hash} | _listed(plain(values))
-
-
-def _listed(values: dict[str, object]) -> dict[str, object]:
-    """As JSON gives them back."""
-    return {key: list(v) if isinstance(v, tuple) else v for key, v in values.items()}
+    identity = {"actor": actor.origin["sha256"], "driver": driver_hash} | plain(values)
+    return json.loads(json.dumps(identity))  # as a file gives it back: tuples become lists
 
 
 def _lost(driver: Performance) -> list[str]:

@@ -42,7 +42,7 @@ def acted(driver: Performance, actor: Actor, options: TransferOptions) -> Perfor
 def held_back(driver: Performance, actor: Actor, options: TransferOptions) -> list[str]:
     """A sentence if the driver turns farther than the actor's source can follow."""
     limits = actor.person.limits
-    if limits is None or "pose" not in options.regions:
+    if limits is None or not options.drives("pose"):
         return []
     rest = neutral(actor.person.head, driver, options.neutral_frame)
     turns = options.pose_strength * relative_turns(driver.head_to_camera[:, :, :3], rest.rotation)

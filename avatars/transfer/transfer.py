@@ -29,29 +29,48 @@ from avatars.transfer.smooth import (
     TURN_STEP,
     smoothed,
 )
+from dnr.errors import InputError
 
 Region = Literal["mouth", "eyes", "brows", "pose", "gaze"]
-ALL_REGIONS: tuple[Region, ...] = ("mouth", "eyes", "brows", "pose", "gaze")
 
 
 @dataclass(frozen=True)
 class TransferOptions:
+    """How motion is carried over."""
+
     strength: float = 1.0
     """How much of the driver's expression; more than 1 exaggerates."""
-    regions: tuple[Region, ...] = ALL_REGIONS
-    """What is driven; the rest stays at rest."""
+    only: tuple[Region, ...] = ()
+    """Drive only these; the rest stays at rest."""
+    without: tuple[Region, ...] = ()
+    """Drive everything but these."""
     pose: Literal["relative", "absolute"] = "relative"
-    """The driver's turns, added to the avatar's usual pose; or the driver's pose itself."""
+    """Add the driver's turns to the avatar's usual pose, or take the driver's pose itself."""
     pose_strength: float = 1.0
     """How much of the driver's turns and shifts."""
     retarget_lids: bool = True
-    """Lids are as open as the driver's between shut and wide, whatever the shape of the eyes."""
+    """Open the lids as far as the driver's, between shut and wide, whatever the eyes' shape."""
     retarget_lips: bool = True
-    """The mouth opens as far as the driver's, beyond each one's own closed mouth."""
+    """Open the mouth as far as the driver's, beyond each one's own closed mouth."""
     smooth: bool = True
     """Take out jitter; blinks stay."""
     neutral_frame: int | None = None
-    """Frame of the driver that shows rest; by default each channel is read off the whole clip."""
+    """Frame of the driver that shows it at rest; by default rest is read off the whole clip."""
+
+    def __post_init__(self) -> None:
+        if self.only and self.without:
+            raise InputError("give --only or --without, not both")
+        for name in ("strength", "pose_strength"):
+            if not 0 <= getattr(self, name) <= 3:
+                raise InputError(
+                    f"--{name.replace('_', '-')} must be from 0 to 3, got {getattr(self, name)}"
+                )
+        if self.neutral_frame is not None and self.neutral_frame < 0:
+            raise InputError(f"--neutral-frame must be 0 or more, got {self.neutral_frame}")
+
+    def drives(self, region: str) -> bool:
+        """Whether the driver moves this; what is not driven stays at rest."""
+        return region in self.only if self.only else region not in self.without
 
 
 @dataclass(frozen=True)
@@ -72,7 +91,7 @@ def transferred(
     expression = _expression(driver, driver_rest, person, options)
     gaze = motion.gaze - driver_rest.gaze
     gaze = smoothed(gaze, GAZE_STEP) if options.smooth else gaze
-    gaze = person.rest.gaze + (gaze if "gaze" in options.regions else torch.zeros_like(gaze))
+    gaze = person.rest.gaze + (gaze if options.drives("gaze") else torch.zeros_like(gaze))
     if person.limits is not None:
         gaze = soft_clamp(gaze, person.limits.gaze, GAZE_MARGIN)
     pose, turns = _pose(driver, driver_rest, person, options)
@@ -89,7 +108,7 @@ def _expression(
 ) -> Tensor:  # [T, E]
     driven = driver.motion.expression
     driven = smoothed(driven, EXPRESSION_STEP) if options.smooth else driven
-    parts = [region_of(name) in options.regions for name in person.head.expression_names]
+    parts = [options.drives(region_of(name)) for name in person.head.expression_names]
     switch = options.strength * torch.tensor(parts).to(driven)
     # Expressions move skin by metres: on a head that was fitted smaller they say more.
     sizes = [eye_distance(person.head, identity) for identity in (person.identity, driver.identity)]
@@ -116,13 +135,13 @@ def _wanted_openings(
     """How far lids and lips are to be open."""
     theirs = openings(person.head, driver.identity)
     wanted = {}
-    if options.retarget_lids and "eyes" in options.regions:
+    if options.retarget_lids and options.drives("eyes"):
         for eye, (name, own) in enumerate(zip(list(CLOSES)[:2], person.rest.lids, strict=True)):
             shut, wide = driver_rest.lids[eye]
             level = (theirs[name].of(driven) - shut) / (wide - shut).clamp(min=1e-3)
             level = 1 + options.strength * (level.clamp(-0.1, 1.5) - 1)
             wanted[name] = own[0] + level * (own[1] - own[0])
-    if options.retarget_lips and "mouth" in options.regions:
+    if options.retarget_lips and options.drives("mouth"):
         beyond = theirs["mouth"].of(driven) - driver_rest.lips
         wanted["mouth"] = person.rest.lips + options.strength * beyond
     return wanted
@@ -147,7 +166,7 @@ def _pose(
     if options.pose == "absolute":
         rotations = rotation_matrices(turns) @ driver_rest.rotation
         turns = relative_turns(rotations, person.rest.rotation)
-    strength = options.pose_strength if "pose" in options.regions else 0.0
+    strength = options.pose_strength if options.drives("pose") else 0.0
     turns, moves = strength * turns, strength * moves
     # Sideways people move by shares of their own size; depth changes a picture by its ratio.
     unit = eye_distance(person.head, person.identity)
