@@ -10,14 +10,16 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 from toy_avatars import LENS, SIZE, toy_clip, toy_config, toy_saved, toy_start
 
 from avatars.avatar.avatar import Avatar
-from avatars.avatar.code import FARTHEST, Code
+from avatars.avatar.code import FARTHEST, LENGTH, Code
 from avatars.avatar.files import load_avatar, save_avatar
 from avatars.avatar.layers import head_pixels, head_places
 from avatars.avatar.lens import Jitter, camera_of, pixel_centres, sampled, steady_pixels
 from avatars.avatar.mirror import mirrored_uv
+from avatars.avatar.network import SLOPE, HeadNetwork
 from avatars.heads.files import load_head
 from avatars.heads.head import Motion
 from avatars.training.steps import _forward
@@ -161,3 +163,22 @@ def test_the_scene_commands_say_what_an_avatar_is_for(tmp_path: Path) -> None:
     save_avatar(tmp_path, toy_saved(avatar, rest, clip, plate))
     with pytest.raises(InputError, match=r"drive it with reenact\.py"):
         Asset.load(tmp_path)
+
+
+def test_the_network_is_convolutions_over_repeated_pixels() -> None:
+    torch.manual_seed(0)
+    network = HeadNetwork(5, (6, 8, 10))
+    for layer in (network.heard, network.exit):
+        torch.nn.init.normal_(layer.weight)
+    features, code = torch.randn(2, 5, 12, 20), torch.randn(2, LENGTH)
+    x = functional.leaky_relu(network.entry(features), SLOPE)
+    skips = [x]
+    for convolution in network.down:
+        skips.append(functional.leaky_relu(convolution(skips[-1]), SLOPE))
+    gain, offset = network.heard(code)[..., None, None].chunk(2, dim=1)
+    x = skips.pop() * (1 + gain) + offset
+    for convolution in network.up:
+        repeated = x.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+        both = torch.cat([repeated, skips.pop()], dim=1)
+        x = functional.leaky_relu(convolution(both), SLOPE)
+    torch.testing.assert_close(network(features, code), network.exit(x), atol=1e-4, rtol=1e-4)
