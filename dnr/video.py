@@ -98,11 +98,15 @@ def add_h264(
     stream.height, stream.width = size[0] + size[0] % 2, size[1] + size[1] % 2
     stream.pix_fmt = "yuv420p"
     stream.options = dict(options)
-    # Say how RGB became YUV, or players guess by size and shift the colours.
+    say_bt709(stream)
+    return stream
+
+
+def say_bt709(stream: av.VideoStream) -> None:
+    """Say how RGB became YUV, or players guess by size and shift the colours."""
     codec = stream.codec_context
     codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
     codec.color_range = ColorRange.MPEG
-    return stream
 
 
 def encodable(image: np.ndarray) -> av.VideoFrame:  # uint8 [H, W, 3]

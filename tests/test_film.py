@@ -176,7 +176,7 @@ def test_places_that_cannot_be_written_are_found_at_once(tmp_path: Path) -> None
     check_place(tmp_path / "new.mp4", False, False)
     assert [path.name for path in tmp_path.iterdir()] == ["old.mp4"]
     with pytest.raises(InputError, match=r"end the name in \.mp4"):
-        film_at(tmp_path / "film.avi")
+        check_place(tmp_path / "film.avi", False, False)
 
 
 def test_the_mark_stands_out_on_black_and_white_and_leaves_the_rest() -> None:

@@ -11,9 +11,9 @@ import av
 import numpy as np
 import pytest
 import torch
-from toy_avatars import SIZE, toy_clip, toy_performance, toy_saved, toy_start
+from toy_avatars import SIZE, toy_performance, toy_run
 
-from avatars.avatar.files import load_avatar, save_avatar
+from avatars.avatar.files import load_avatar
 from avatars.detectors.faces import Face
 from avatars.heads.files import load_head
 from avatars.heads.head import head_vertices, landmark_points
@@ -33,11 +33,7 @@ from dnr.video import write_video
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An avatar's run folder."""
-    folder = tmp_path_factory.mktemp("avatar")
-    clip, plate = toy_clip()
-    avatar, rest = toy_start(clip, plate)
-    save_avatar(folder, toy_saved(avatar, rest, clip, plate))
-    return folder
+    return toy_run(tmp_path_factory.mktemp("avatar"))
 
 
 @pytest.fixture(scope="module")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
 from avatars.avatar.avatar import Avatar, AvatarConfig
-from avatars.avatar.files import SavedAvatar, Surroundings
+from avatars.avatar.files import SavedAvatar, Surroundings, save_avatar
 from avatars.avatar.lens import Lens
 from avatars.heads.files import load_head
 from avatars.heads.head import Head, Motion, head_vertices, landmark_points
@@ -91,3 +93,11 @@ def toy_saved(avatar: Avatar, rest: Neutral, clip: Clip, plate: np.ndarray) -> S
     ends = limits(clip.performance, rest, places)
     around = Surroundings(clip.square, still, plate)
     return SavedAvatar(avatar, rest, ends, around, {"consent": "a toy"})
+
+
+def toy_run(folder: Path) -> Path:
+    """The run folder of an avatar."""
+    clip, plate = toy_clip()
+    avatar, rest = toy_start(clip, plate)
+    save_avatar(folder, toy_saved(avatar, rest, clip, plate))
+    return folder

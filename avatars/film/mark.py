@@ -11,11 +11,13 @@ WORDS = "synthetic"
 _HEIGHT, _LEAST_PX, _OPACITY = 0.04, 10, 0.75  # of the letters, of the picture's height
 
 
-def marked(image: np.ndarray) -> np.ndarray:  # uint8 [H, W, 3], both
+def marked(image: np.ndarray) -> np.ndarray:  # uint8 [H, W, 3 or 4], both
     """A copy with the word "synthetic" in its lower left corner, readable on any ground."""
     ink, shade = _stencil(image.shape[0], image.shape[1])
-    darker = image * (1 - 0.6 * shade)
-    return (darker + (255 - darker) * ink * _OPACITY).round().astype(np.uint8)
+    darker = image[..., :3] * (1 - 0.6 * shade)
+    colour = (darker + (255 - darker) * ink * _OPACITY).round().astype(np.uint8)
+    opaque = np.maximum(image[..., 3:], (255 * shade).astype(np.uint8))  # behind the word
+    return np.concatenate([colour, opaque], axis=2)
 
 
 @lru_cache(maxsize=4)

@@ -17,22 +17,21 @@ import av
 import numpy as np
 from av.error import FFmpegError
 
+from avatars.film.kinds import kind_of
 from dnr.errors import InputError
 from dnr.files import DISK_TROUBLES, check_format, read_json, write_json
-from dnr.video import add_h264, encodable
 
 STRETCH = 100
 """Frames in a stretch."""
 CLOCK = 90_000
 """Ticks per second: uneven frame times survive."""
 FORMAT_VERSION = 1
-_OPTIONS = {"crf": "18", "preset": "veryfast", "bf": "0"}  # without B-frames stretches just join
 
 
 class Picture(NamedTuple):
     """One frame of a film."""
 
-    image: np.ndarray  # uint8 [H, W, 3]
+    image: np.ndarray  # uint8 [H, W, 3], or with alpha [H, W, 4]
     time_s: float  # rising
 
 
@@ -85,7 +84,7 @@ def remove_parts(film: Path) -> None:
 def stretches(film: Path) -> list[tuple[Path, int, int]]:
     """Path, first frame and number of frames of every stretch, without gaps from frame 0 on."""
     found, expected = [], 0
-    for path in sorted(parts_folder(film).glob("*-*.nut")):
+    for path in sorted(parts_folder(film).glob("*-*.stretch")):
         first, count = (int(word) for word in path.stem.split("-"))
         if first == expected:
             found.append((path, first, count))
@@ -124,14 +123,18 @@ class _Stretch:
     def __init__(self, film: Path, first: int, shape: tuple[int, ...], fps: float) -> None:
         self.film, self.first, self.shape, self.count = film, first, shape, 0
         self.half = parts_folder(film) / f"{first:08d}.half"
-        self.container = self._try(lambda: av.open(str(self.half), "w", format="nut"))
-        self.stream = add_h264(self.container, (shape[0], shape[1]), fps, _OPTIONS)
+        self.kind = kind_of(film)
+        if shape[2] != 3 + self.kind.has_alpha:
+            raise ValueError(f"pictures of {film.name} must not have {shape[2]} channels")
+        muxer = self.kind.stretch_muxer
+        self.container = self._try(lambda: av.open(str(self.half), "w", format=muxer))
+        self.stream = self.kind.add_pictures(self.container, (shape[0], shape[1]), fps)
         self.stream.time_base = self.stream.codec_context.time_base = Fraction(1, CLOCK)
 
     def add(self, picture: Picture) -> None:
         if picture.image.shape != self.shape or picture.image.dtype != np.uint8:
             raise ValueError(f"frames must all be uint8 {self.shape}, got {picture.image.shape}")
-        frame = encodable(picture.image)
+        frame = self.kind.frame(picture.image)
         frame.pts, frame.time_base = round(picture.time_s * CLOCK), Fraction(1, CLOCK)
         self._try(lambda: self.container.mux(self.stream.encode(frame)))
         self.count += 1
@@ -143,7 +146,7 @@ class _Stretch:
             self.half.unlink(missing_ok=True)
             raise
         if self.count:
-            self.half.rename(self.half.with_name(f"{self.first:08d}-{self.count:08d}.nut"))
+            self.half.rename(self.half.with_name(f"{self.first:08d}-{self.count:08d}.stretch"))
         else:
             self.half.unlink()
 

@@ -48,7 +48,7 @@ def provenance(
 
 
 def metadata(about: dict[str, Any]) -> dict[str, str]:
-    """The same for the metadata of an MP4 file; the comment is what players show."""
+    """The same for the metadata of the film; the comment is what players show."""
     return {
         "comment": about["statement"],
         "software": about["program"],

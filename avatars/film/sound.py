@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,9 +10,6 @@ import av
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
-
-COPIED = {"aac", "mp3", "ac3", "eac3", "alac", "opus", "flac"}
-"""Codecs that MP4 holds and players play; sound in others is encoded as AAC."""
 
 
 def sound_of(path: Path) -> tuple[Path | None, str]:
@@ -30,11 +27,11 @@ def sound_of(path: Path) -> tuple[Path | None, str]:
 class SoundTrack:
     """Sound on its way from one file into another; `stream` is its place in the output."""
 
-    def __init__(self, path: Path, output: OutputContainer) -> None:
+    def __init__(self, path: Path, output: OutputContainer, copied: Collection[str]) -> None:
         self.source: InputContainer = av.open(str(path))
         self.input = self.source.streams.audio[0]
         codec = self.input.codec_context
-        self.is_copied = codec.name in COPIED
+        self.is_copied = codec.name in copied
         if self.is_copied:
             self.stream = output.add_stream_from_template(self.input)
         else:

@@ -1,4 +1,4 @@
-"""Pictures, sound and facts about their origin become one MP4 file."""
+"""Pictures, sound and facts about their origin become one file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import av
 from av.container import OutputContainer
 from av.error import FFmpegError
 
+from avatars.film.kinds import kind_of
 from avatars.film.parts import (
     Picture,
     parts_folder,
@@ -31,21 +32,18 @@ from dnr.training.stopping import asked_to_stop
 class Film:
     """What is to be written."""
 
-    path: Path  # ends in .mp4
+    path: Path  # kinds.py says what its name may end in
     fps: float
     about: dict[str, Any]  # see provenance.py
     sound: Path | None = None
     total: int | None = None  # pictures in all, for the time left
-
-    def __post_init__(self) -> None:
-        if self.path.suffix.lower() != ".mp4":
-            raise InputError(f"cannot write a film named {self.path.name}; end the name in .mp4")
 
 
 def check_place(path: Path, resume: bool, replace: bool) -> None:
     """Raise unless a film may be written to `path`: before minutes of work, not after."""
     if path.is_dir():
         raise InputError(f"{path} is a folder; give the name of a file that ends in .mp4")
+    kind_of(path)
     if path.exists() and not resume and not replace:
         raise InputError(f"{path} exists already; replace it with --yes or choose another name")
     with written_whole(path.with_name(f".{path.name}.try")) as beside:
@@ -89,7 +87,8 @@ def _join(film: Film, notes: list[str], is_complete: bool) -> None:
     try:
         with written_whole(film.path) as beside:
             options = {"movflags": "faststart+use_metadata_tags"}
-            with av.open(str(beside), "w", format="mp4", options=options) as output:
+            muxer = kind_of(film.path).muxer
+            with av.open(str(beside), "w", format=muxer, options=options) as output:
                 output.metadata.update(metadata(about))
                 _mux(output, [path for path, _, _ in parts], film, count, notes)
     except FFmpegError as error:
@@ -107,7 +106,7 @@ def _mux(
         stream = output.add_stream_from_template(first.streams.video[0])
     tracks = [_pictures(parts, stream)]
     if film.sound is not None:
-        sound = SoundTrack(film.sound, output)
+        sound = SoundTrack(film.sound, output, kind_of(film.path).sound)
         tracks.append(sound.packets(_end_s(parts[-1], film.fps), notes.append))
     for packet in merge(*tracks, key=_time_s):  # in order, or the muxer would pile them up
         output.mux(packet)

@@ -18,7 +18,7 @@ class Actor:
     person: Person
     size: tuple[int, int]  # (height, width) of the pictures
     picture: Callable[[Frame], np.ndarray]
-    """One frame of a performance by `person` -> uint8 [H, W, 3]. Frames stand alone: they may come
-    in any order and from several threads."""
+    """One frame of a performance by `person` -> uint8 [H, W, 3], or [H, W, 4] with alpha. Frames
+    stand alone: they may come in any order and from several threads."""
     origin: dict[str, str]
     """For the provenance: name, sha256, and what is known of consent."""

@@ -11,7 +11,7 @@ from PIL import ImageColor
 from dnr.errors import InputError
 from dnr.files import read_bytes
 
-CAPTURED = "captured"
+CAPTURED, TRANSPARENT = "captured", "transparent"
 _IMAGE_BYTES = 256 << 20
 
 
@@ -26,8 +26,8 @@ def backdrop(text: str, size: tuple[int, int]) -> np.ndarray | None:  # uint8 [H
         colour = ImageColor.getrgb(text)[:3]
     except ValueError as error:
         raise InputError(
-            f"--background {text} is neither {CAPTURED}, nor a colour such as green or #00ff00, "
-            "nor an image file"
+            f"--background {text} is neither {CAPTURED} nor {TRANSPARENT}, nor a colour such as "
+            "green or #00ff00, nor an image file"
         ) from error
     return np.full((*size, 3), colour, np.uint8)
 

@@ -21,14 +21,12 @@ from avatars.reenact.options import ReenactOptions
 from avatars.reenact.perform import acted, held_back, perform
 from avatars.tracking.options import TrackOptions
 from avatars.tracking.track_video import track_video
-from avatars.transfer.driver import performance_of
-from avatars.transfer.performance import Performance, load_performance, save_performance
+from avatars.transfer.driver import is_motion_file, load_motion, performance_of
+from avatars.transfer.performance import Performance, save_performance
 from dnr.device import choose_device
 from dnr.errors import InputError
 from dnr.footage import footage_frames, open_footage
 from dnr.training.results import plain
-
-MOTION_SUFFIX = ".npz"
 
 
 def reenact(options: ReenactOptions) -> None:
@@ -40,7 +38,8 @@ def reenact(options: ReenactOptions) -> None:
     identity = _identity(options, actor, driver_hash)
     done = claim_parts(options.out, identity, options.resume)
     with forget_if_empty(options.out):
-        driver = _driver(options, options.driving)
+        driver, lacking = _driver(options, options.driving)
+        notes += lacking
         performance = acted(driver, actor, options.transfer)
         notes += _lost(driver) + held_back(driver, actor, options.transfer)
         if options.save_motion is not None:
@@ -55,14 +54,15 @@ def reenact(options: ReenactOptions) -> None:
     print(f"video: {options.out}\nit says that it is synthetic, and so does {options.out}.json")
 
 
-def _driver(options: ReenactOptions, driving: Path) -> Performance:
-    """The driving motion: from a file, or tracked in the driving video."""
-    if driving.suffix == MOTION_SUFFIX:
-        return load_performance(driving)
+def _driver(options: ReenactOptions, driving: Path) -> tuple[Performance, list[str]]:
+    """The driving motion, from a file or tracked in the driving video; and what it lacks."""
+    if is_motion_file(driving):
+        return load_motion(driving)
     if driving.suffix.lower() in PHOTOS:
         raise InputError(f"{driving} is a photo, and nothing in it moves. Give a driving video.")
     wanted = TrackOptions(face=options.face, refine=options.refine, report=False)
-    return performance_of(track_video(driving, parts_folder(options.out) / "track", wanted))
+    place = parts_folder(options.out) / "track"
+    return performance_of(track_video(driving, place, wanted, has_masks=False)), []
 
 
 def _driver_hash(driving: Path) -> str:
@@ -97,7 +97,7 @@ def _sound(options: ReenactOptions) -> tuple[Path | None, str]:
         return None, ""
     if options.audio == "source":
         return sound_of(own_video(options.source))
-    if options.driving is None or options.driving.suffix == MOTION_SUFFIX:
+    if options.driving is None or is_motion_file(options.driving):
         return None, "A motion file has no sound, so the film has none; give it with --audio-file."
     return sound_of(options.driving)
 
@@ -119,4 +119,6 @@ def _beside(driving: Path, made: Iterator[Picture], done: int) -> Iterator[Pictu
         height = picture.image.shape[0]
         width = max(round(frame.image.shape[1] * height / frame.image.shape[0]), 1)
         small = cv2.resize(frame.image, (width, height), interpolation=cv2.INTER_AREA)
+        if picture.image.shape[2] == 4:
+            small = np.dstack([small, np.full_like(small[..., 0], 255)])
         yield picture._replace(image=np.concatenate([small, picture.image], axis=1))

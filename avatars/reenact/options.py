@@ -8,6 +8,9 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from avatars.film.kinds import kind_of
+from avatars.reenact.backdrop import CAPTURED, TRANSPARENT
+from avatars.transfer.driver import is_motion_file
 from avatars.transfer.transfer import TransferOptions
 from dnr.errors import InputError
 
@@ -19,17 +22,18 @@ class ReenactOptions:
     source: Positional[Path]
     """Whom to animate: a run folder of `train.py --kind avatar`, or a portrait photo."""
     out: Path
-    """Video to write (.mp4)."""
+    """Video to write: .mp4, or .mov with a transparent background."""
     driving: Path | None = None
-    """What moves them: a video of a face, or a motion file (.npz)."""
+    """What moves them: a video of a face, motion (.npz), or a LivePortrait template (.pkl)."""
     camera: int | None = None
     """Drive them live with this webcam instead, 0 being the first; Ctrl-C ends and keeps it."""
     audio: Literal["driver", "source", "none"] = "driver"
     """Whose sound the video keeps. The source's is that of the video the avatar was made from."""
     audio_file: Path | None = None
     """File to take the sound from instead."""
-    background: str = "captured"
-    """What is behind the person: captured, a colour such as green or #00ff00, or an image file."""
+    background: str = CAPTURED
+    """What is behind the person: captured, transparent, a colour such as green or #00ff00, or an
+    image file."""
     side_by_side: bool = False
     """Show the driving video beside the result."""
     face: int | None = None
@@ -57,5 +61,12 @@ class ReenactOptions:
     def __post_init__(self) -> None:
         if (self.driving is None) == (self.camera is None):
             raise InputError("give either --driving with a video or motion file, or --camera")
-        if self.side_by_side and self.driving is not None and self.driving.suffix == ".npz":
+        if (self.background == TRANSPARENT) != kind_of(self.out).has_alpha:
+            raise InputError(
+                f"--background {TRANSPARENT} and an --out that ends in .mov belong together: no "
+                "other film can be transparent, and that kind is for editing"
+            )
+        if self.camera is not None and self.background == TRANSPARENT:
+            raise InputError(f"--camera has no {TRANSPARENT} background; choose another one")
+        if self.side_by_side and self.driving is not None and is_motion_file(self.driving):
             raise InputError("--side-by-side needs a driving video; a motion file has no pictures")

@@ -42,11 +42,13 @@ def track_video(
     out: Path,
     options: TrackOptions | None = None,
     first: Callable[[Track], object] | None = None,
+    has_masks: bool = True,
 ) -> Track:
     """The track of a head in `video`, written to the folder `out`.
 
     If `out` holds it already it is read; an attempt that was stopped goes on where it was. Before
     pictures are compared, which takes longest, `first` is given what the landmarks alone say.
+    Without `has_masks` those of the person are left out, unless refining needs them.
     """
     options = options or TrackOptions()
     footage = open_footage(video)
@@ -60,8 +62,9 @@ def track_video(
     boxes = _boxes(looked)
     crop = crop_matrices(boxes, footage.size, CROP_SIZE, footage.fps)
     fitted = _fit(looked, lens, options, folder)
-    with progress(len(looked.times), "masks of the person") as shown:
-        write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
+    if has_masks or options.refine:
+        with progress(len(looked.times), "masks of the person") as shown:
+            write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
     studio = Studio(footage, crop, CROP_SIZE, folder, lens)
     if first is not None and options.refine:
         rough = _signs(footage, looked, fitted, None, lens)
