@@ -19,6 +19,7 @@ from avatars.oneshot.likeness import Likeness, fit_likeness
 from avatars.oneshot.mouth import Mouth, draw_mouth, prepare_mouth
 from avatars.oneshot.pose_points import shown_points, source_points
 from avatars.oneshot.shoulders import Shoulders, find_shoulders, widen
+from avatars.oneshot.teeth import seat_teeth
 from avatars.oneshot.warp import Skin, photo_skin, source_map
 from avatars.oneshot.window import Window, window_around
 from avatars.transfer.performance import Frame
@@ -52,6 +53,7 @@ def prepare(head: Head, photo: np.ndarray, landmarks: np.ndarray, masker: Person
     inside = landmarks - np.array([window.left, window.top], np.float32)
     layers = take_apart(piece, inside, masker)
     source = source_points(likeness)
+    likeness = seat_teeth(likeness, source.points)
     cover = hair_cover(head, photo, source.points.numpy(), landmarks)
     likeness = replace(likeness, follows=1 - cover)
     mask = cv2.resize(layers.person, window.field[::-1], interpolation=cv2.INTER_AREA)
@@ -61,7 +63,7 @@ def prepare(head: Head, photo: np.ndarray, landmarks: np.ndarray, masker: Person
         (layers.person * 255 + 0.5).astype(np.uint8), layers.plate,
         find_shoulders(mask, window.ends_inside[3], face),
         (prepare_eye(piece, inside, RIGHT), prepare_eye(piece, inside, LEFT)),
-        prepare_mouth(head, piece, inside),
+        prepare_mouth(likeness.head, piece, inside),
         _landmarks(likeness, source.points), landmarks,
     )  # fmt: skip
 

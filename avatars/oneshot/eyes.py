@@ -38,10 +38,13 @@ LEFT = EyePoints(
 )  # fmt: skip
 ACROSS, ABOVE, BELOW = 0.75, 0.70, 0.55  # extent of the layer around the middle of the eye
 LASHES, ROOTS = 0.045, 0.02  # strips above and below the lid's rim that move without a stretch
+LASH_FALL = 0.08  # how much farther down lashes reach when the eye is shut
 RIM = 0.03  # so far from where a rim was found the white of the eye may reach
-LIT = 0.7  # how much of the shade in a fold goes when it opens
+LIT = 0.9  # how much of the shade in a fold goes when it opens
 SETTLED = 0.2  # change of the opening from which on lids are drawn without that white
-CREASE_SHARE = 0.3  # of the lid's way that its crease goes along
+LIGHTER = 0.6  # of the visible white, this share is darker than what is hidden
+LID_SHADOW, SHADOW_DEPTH = 0.25, 0.06  # what the upper lid takes of the light, how far down
+CREASE_SHARE = 0.15  # of the lid's way that its crease goes along
 WIDEST = 1.7  # times the photo's opening
 FAR_GAZE = (0.36, 0.18)  # where the iris comes to rest, across and up
 GAZE_GAIN = 1.2  # fitted eyeballs are a little large, so fitted turns are a little small
@@ -103,7 +106,7 @@ def prepare_eye(picture: np.ndarray, landmarks: np.ndarray, names: EyePoints) ->
     piece = picture[rows, columns].astype(np.float32)
     seen = (upward < upper - 0.03) & (upward > lower + 0.015) & (np.abs(across) < 0.47)
     centre, radius = _iris_circle(local, names)
-    sclera, iris = _eyeball(piece, seen, across, upward, centre, radius)
+    sclera, iris = _eyeball(piece, seen, across, upward, upper, centre, radius)
     upward, upper, lower, crease, brow, across = (
         x.astype(np.float32) for x in (upward, upper, lower, crease, brow, across)
     )
@@ -123,12 +126,13 @@ def moved_eye(eye: Eye, picture: np.ndarray, motion: EyeMotion) -> np.ndarray:
     lower = eye.lower + motion.lower * np.clip(1 - (eye.across / 0.5) ** 2, 0, 1)
     upper = lower + np.maximum(opening, 0)
     closing = np.float32(min(abs(1 - motion.opening) / SETTLED, 1))
-    rise = _lid_source(eye, upper, lower) - eye.upward
+    roots = ROOTS + LASH_FALL * max(1 - motion.opening / 0.5, 0.0)
+    rise = _lid_source(eye, upper, lower, roots) - eye.upward
     skin = _sampled(eye, piece, rise)
     skin += closing * (_sampled(eye, eye.lids, rise) - skin)
     skin = _unfolded(eye, skin, upper)
     ball = _ball(eye, piece, motion.iris)
-    inside = np.minimum(upper - ROOTS - eye.upward, eye.upward - lower) / eye.pixel + 0.5
+    inside = np.minimum(upper - roots - eye.upward, eye.upward - lower) / eye.pixel + 0.5
     inside = np.clip(inside, 0, 1)[..., None] * (np.abs(eye.across) < 0.5)[..., None]
     result = skin + inside * (ball - skin)
     return piece + eye.fade * (result - piece)
@@ -143,7 +147,9 @@ def _unfolded(eye: Eye, skin: np.ndarray, upper: np.ndarray) -> np.ndarray:
     return skin + share[..., None] * np.maximum(eye.lit - skin, 0)
 
 
-def _lid_source(eye: Eye, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:  # [h, w]
+def _lid_source(
+    eye: Eye, upper: np.ndarray, lower: np.ndarray, roots: float
+) -> np.ndarray:  # [h, w]
     """At which height of the photo the skin of the lids is found: stretched between crease and
     lashes, so that the crease stays where it is and lashes stay sharp."""
     v, sunk = eye.upward, eye.upper - upper
@@ -153,11 +159,11 @@ def _lid_source(eye: Eye, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:  
     above = _ramp(v, lash, crease, eye.upper + LASHES, eye.crease)
     above = np.where(v > crease, _ramp(v, crease, brow, eye.crease, eye.brow), above)
     above = np.where(v > brow, v + (eye.brow - brow), above)
-    above = np.where(v < lash, v + sunk, above)
+    hanging = _ramp(v, upper - roots, lash, eye.upper - ROOTS, eye.upper + LASHES)
+    above = np.where(v < lash, hanging, above)
     floor = np.float32(-BELOW)
     below = _ramp(v, floor, lower, floor, eye.lower)
-    middle = np.maximum((upper + lower) / 2, upper - ROOTS)
-    return np.where(v > middle, above, below)
+    return np.where(v > upper - roots, above, below)
 
 
 def _ramp(v: np.ndarray, a: Heights, b: Heights, to_a: Heights, to_b: Heights) -> np.ndarray:
@@ -225,6 +231,7 @@ def _eyeball(
     seen: np.ndarray,
     across: np.ndarray,
     upward: np.ndarray,
+    upper: np.ndarray,
     centre: np.ndarray,
     radius: float,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -234,7 +241,7 @@ def _eyeball(
     white = seen & (distance > 1.2)
     if white.sum() < 12:
         white = seen & (distance > 1.0)
-    sclera = filled(piece, white if white.any() else seen)
+    sclera = _whites(piece, white if white.any() else seen, upward, upper)
     ring = np.clip((distance * 8).astype(int), 0, 11)
     colours = np.zeros((12, 3), np.float32)
     for index in range(12):
@@ -251,3 +258,17 @@ def _eyeball(
     whole = guess + trusted * (piece - guess)
     cover = np.clip((1.12 - distance) / 0.14, 0, 1)[..., None]
     return sclera.astype(np.float32), np.concatenate([whole * cover, cover], 2).astype(np.float32)
+
+
+def _whites(
+    piece: np.ndarray, white: np.ndarray, upward: np.ndarray, upper: np.ndarray
+) -> np.ndarray:  # float32 [h, w, 3]
+    """The white of the eye everywhere: as seen, and where iris and lids hide it as light as its
+    lighter parts, in the lid's shadow."""
+    pixels = piece[white]
+    light = pixels.sum(axis=1)
+    colour = np.median(pixels[light >= np.quantile(light, LIGHTER)], axis=0)
+    shadow = 1 - LID_SHADOW * np.exp(np.minimum(upward - upper, 0) / SHADOW_DEPTH)
+    made = colour * shadow[..., None]
+    share = cv2.GaussianBlur(white.astype(np.float32), (0, 0), 1.0)[..., None] * white[..., None]
+    return (made + share * (piece - made)).astype(np.float32)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from avatars.detectors.faces import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from avatars.heads.head import Head
+from avatars.oneshot.mouth_colours import MouthColours, mouth_colours, smooth
 from avatars.oneshot.own_mouth import OwnMouth, cut_out, lay_in
 from dnr.geometry.cameras import Camera
 from dnr.raster.rasterize import rasterize
@@ -17,53 +19,44 @@ from dnr.raster.rasterize import rasterize
 UPPER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
 LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 """mediapipe's points on the inner rims, from the subject's right corner to the left."""
-PARTS = ("mouth", "tongue", "upper_teeth", "lower_teeth")
-SHADES = {
-    "mouth": (0.42, 0.17, 0.16),
-    "tongue": (0.80, 0.46, 0.45),
-    "upper_teeth": (1.0, 0.97, 0.91),
-    "lower_teeth": (0.92, 0.89, 0.83),
-}
-"""In the light that falls on the skin."""
-FADE_M, DARKEST = 0.020, 0.18  # how fast, and how far, it gets dark behind the teeth
-NEARER = 0.6  # share of the way from the model's row of teeth, which is far back, to the lips
-BARED = 0.12  # of the mouth's width: how much of the upper teeth an open mouth shows
+CHIN = 152
+TEETH = ("upper_teeth", "lower_teeth")
+LOWER_SHADE = 0.88  # lower teeth lean back, out of the light
+SIDE_SHADE = 0.55  # of light that is left for teeth at the corners
 BEGIN, FULL = 0.02, 0.06  # opening over width, beyond the photo's, at which the mouth is drawn
+ROUND, ARCH = 0.6, 0.8
+FINER = 2  # rows of teeth are drawn so many times as large, for smooth rims
 TOOTH_RAD, JAW_M = 0.22, 0.012
+BARED_BY_SMILE, BARED_BY_CHIN = 0.5, 0.5
+"""How far teeth come out, of what the mouth widens (upper), and the lower lip nears the chin."""
 
 
 @dataclass(frozen=True)
 class Mouth:
     """What is prepared once."""
 
-    faces: Tensor  # [F, 3] of the inside of the mouth
-    colour: np.ndarray  # float32 [F, 3] in 0 to 255
-    is_tooth: np.ndarray  # [F] bool
+    faces: Tensor  # [F, 3] of the teeth
+    rows: tuple[Tensor, Tensor]  # their vertices: upper, lower
+    shade: np.ndarray  # float32 [F]
     template: np.ndarray  # float32 [V, 3]
-    front: Tensor  # [N] vertices of the upper teeth
+    colours: MouthColours
     opening: float  # of the photo's mouth, over its width
+    shape: np.ndarray  # [2] see `_shape`
     own: OwnMouth | None  # what the photo shows of it
 
 
 def prepare_mouth(head: Head, picture: np.ndarray, landmarks: np.ndarray) -> Mouth:
     """The mouth for a picture, uint8 [H, W, 3], with landmarks [478, 2] in its pixels."""
     faces = head.faces.numpy()
-    inside = np.zeros(len(faces), bool)
-    colour = np.zeros((len(faces), 3), np.float32)
-    is_tooth = np.zeros(len(faces), bool)
-    light = _light(picture, landmarks)
-    for part in PARTS:
-        corners = head.regions[part].numpy()[faces]
-        # The cavity reaches up to the lips.
-        rows = corners.any(axis=1) if part == "mouth" else corners.all(axis=1)
-        inside |= rows
-        colour[rows] = light * np.array(SHADES[part], np.float32)
-        is_tooth |= rows & part.endswith("teeth")
+    upper, lower = (head.regions[name].numpy()[faces].all(axis=1) for name in TEETH)
     rim = _rim(landmarks)
     opening = opening_of(rim)
     return Mouth(
-        torch.from_numpy(faces[inside]), np.minimum(colour[inside], 250), is_tooth[inside],
-        head.template.numpy(), head.regions["upper_teeth"].nonzero()[:, 0], opening,
+        torch.from_numpy(faces[upper | lower]),
+        (head.regions[TEETH[0]].nonzero()[:, 0], head.regions[TEETH[1]].nonzero()[:, 0]),
+        np.where(lower, LOWER_SHADE, 1.0)[upper | lower].astype(np.float32),
+        head.template.numpy(), mouth_colours(picture, landmarks), opening,
+        _shape(landmarks),
         cut_out(picture, landmarks, rim, opening),
     )  # fmt: skip
 
@@ -82,7 +75,7 @@ def draw_mouth(
     landmarks: np.ndarray,  # [478, 2] of the driven head
 ) -> None:
     """Lay the inside of the mouth between the driven lips."""
-    rim = _rim(landmarks)
+    rim = _rounded(_rim(landmarks))
     begin = 0.0 if mouth.own is not None else BEGIN
     share = np.clip((opening_of(rim) - mouth.opening - begin) / (FULL - BEGIN), 0, 1)
     if share == 0:
@@ -96,78 +89,107 @@ def draw_mouth(
     cover = np.zeros(box.shape[:2], np.uint8)
     cv2.fillPoly(cover, [np.round((outline - low) * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
     cover = cv2.GaussianBlur(cover.astype(np.float32) / 255, (0, 0), 0.7)[..., None] * share
-    nearer = NEARER * (rim.mean(axis=(0, 1)) - points[mouth.front].numpy().mean(axis=0))
-    moved = points + torch.tensor([nearer[0] - low[0], -low[1]])
-    moved[mouth.front, 1] += _bared(moved[mouth.front].numpy(), rim - low)
-    inside = _inside(mouth, moved, depth, box.shape[:2])
-    inside *= _lip_shadow(rim - low, box.shape[:2])[..., None]
+    moved = _bared(mouth, points, landmarks) - torch.from_numpy(low).to(points)
+    inside = _inside(mouth, moved, depth, rim - low, box.shape[:2])
     if mouth.own is not None:
         lay_in(inside, mouth.own, landmarks, low)
     box[:] = np.clip(box + cover * (inside - box) + 0.5, 0, 255).astype(np.uint8)
 
 
-def _bared(teeth: np.ndarray, rim: np.ndarray) -> float:  # [N, 2], [2, 11, 2]
-    """How far down the upper teeth have to be for some of them to be seen under the lip."""
-    width = np.linalg.norm(rim[0, -1] - rim[0, 0])
-    gap = float(rim[1, 5, 1] - rim[0, 5, 1])
-    wanted = float(rim[0, 5, 1]) + min(BARED * float(width), 0.5 * gap)
-    return max(wanted - float(teeth[:, 1].max()), 0.0)
+def _bared(mouth: Mouth, points: Tensor, landmarks: np.ndarray) -> Tensor:  # [V, 2]
+    """Teeth show more than skull and jaw alone explain: in a smile, and when the lip is pulled
+    down."""
+    wider, nearer = _shape(landmarks) - mouth.shape
+    axis = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
+    down = torch.tensor([-axis[1], axis[0]], dtype=points.dtype)
+    moved = points.clone()
+    moved[mouth.rows[0]] += BARED_BY_SMILE * max(float(wider), 0.0) * down
+    moved[mouth.rows[1]] += BARED_BY_CHIN * min(float(nearer), 0.0) * down
+    return moved
+
+
+def _shape(landmarks: np.ndarray) -> np.ndarray:  # [478, 2] -> [2]
+    """Width of the mouth, and from the lower lip to the chin, in distances between the eyes."""
+    pairs = landmarks[[308, 14]] - landmarks[[78, CHIN]]
+    unit = np.linalg.norm(landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER])
+    return np.linalg.norm(pairs, axis=1) / max(float(unit), 1e-3)
 
 
 def _inside(
-    mouth: Mouth, points: Tensor, depth: Tensor, size: tuple[int, int]
+    mouth: Mouth, points: Tensor, depth: Tensor, rim: np.ndarray, size: tuple[int, int]
 ) -> np.ndarray:  # float32 [h, w, 3]
-    placed = torch.cat([points * depth[:, None], depth[:, None]], dim=1).float()
-    camera = Camera(torch.eye(4)[None], torch.eye(3)[None], size)
-    found = rasterize(placed, mouth.faces, camera)
-    face, share = found.face_id[0].numpy(), found.barycentric[0].numpy()
-    behind = found.depth[0].numpy() - float(depth[mouth.front].min())
-    image = np.zeros((*size, 3), np.float32)
-    hit = face >= 0
-    image[hit] = mouth.colour[face[hit]]
-    tooth = hit & mouth.is_tooth[face]
-    corners = mouth.template[mouth.faces.numpy()[face[tooth]]]
-    place = (corners * share[tooth][..., None]).sum(axis=1)
-    image[tooth] *= _gaps(place)[:, None]
-    dark = DARKEST + (1 - DARKEST) * np.exp(-np.maximum(behind, 0) / FADE_M)
-    return cv2.GaussianBlur(image * dark[..., None], (0, 0), 0.6)
-
-
-def _gaps(place: np.ndarray) -> np.ndarray:  # [N, 3] -> [N]
-    """A little darker between the teeth."""
-    along = np.arctan2(place[:, 0], place[:, 2] + JAW_M) / TOOTH_RAD
-    gap = np.abs(along - np.round(along)) * 2
-    return 1 - 0.22 * np.clip((gap - 0.8) / 0.2, 0, 1)
-
-
-def _lip_shadow(rim: np.ndarray, size: tuple[int, int]) -> np.ndarray:  # [2, 11, 2] -> [h, w]
-    """Lips, most of all the upper one, keep light away."""
+    """Cavity, tongue and teeth, darker where lips keep the light away."""
+    colours, width = mouth.colours, float(np.linalg.norm(rim[0, -1] - rim[0, 0]))
     rows, columns = np.indices(size, dtype=np.float32)
-    width = np.linalg.norm(rim[0, -1] - rim[0, 0])
     order = np.argsort(rim[0, :, 0])
     upper = np.interp(columns, rim[0, order, 0], rim[0, order, 1])
     lower = np.interp(columns, rim[1, order, 0], rim[1, order, 1])
-    from_upper = np.clip((rows - upper) / (0.12 * width), 0, 1)
-    from_lower = np.clip((lower - rows) / (0.05 * width), 0, 1)
     left, right = rim[0, order[0], 0], rim[0, order[-1], 0]
-    from_side = np.clip(np.minimum(columns - left, right - columns) / (0.22 * width), 0, 1)
-    return (0.7 + 0.3 * from_upper) * (0.8 + 0.2 * from_lower) * (0.6 + 0.4 * from_side)
+    across = (columns - (left + right) / 2) / max(0.5 * (right - left), 1)
+    height = (rows - upper) / np.maximum(lower - upper, 1)
+    image = colours.cavity + _tongue(across, height) * (colours.tongue - colours.cavity)
+    cover, shade = _teeth(mouth, points, depth, size)
+    image += cover[..., None] * (shade[..., None] * colours.teeth - image)
+    image = cv2.GaussianBlur(image.astype(np.float32), (0, 0), max(0.012 * width, 0.5))
+    from_side = np.clip((1 - np.abs(across)) / 0.6, 0, 1)
+    hard = 1 - colours.soft
+    below_lip = np.clip((rows - upper) / (0.12 * width), 0, 1)
+    above_lip = np.clip((lower - rows) / (0.05 * width), 0, 1)
+    shadow = (1 - (0.15 + 0.35 * hard) * (1 - below_lip)) * (1 - 0.15 * (1 - above_lip))
+    shadow = shadow * (1 - (0.2 + 0.3 * hard) * (1 - from_side) ** 2)
+    return image * shadow[..., None].astype(np.float32)
+
+
+def _tongue(across: np.ndarray, height: np.ndarray) -> np.ndarray:  # [h, w] each -> [h, w, 1]
+    """A dome low in the mouth: 1 on the tongue, 0 beside and above it."""
+    away = np.hypot(across / 0.8, (height - 0.7) / 0.75)
+    return (1 - smooth((away - 0.6) / 0.45))[..., None]
+
+
+def _teeth(
+    mouth: Mouth, points: Tensor, depth: Tensor, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:  # float32 [h, w] each
+    """How much of each pixel is teeth, and how light they are."""
+    fine = points * FINER
+    placed = torch.cat([fine * depth[:, None], depth[:, None]], dim=1).float()
+    larger = size[0] * FINER, size[1] * FINER
+    camera = Camera(torch.eye(4)[None], torch.eye(3)[None], larger)
+    found = rasterize(placed, mouth.faces, camera)
+    face, share = found.face_id[0].numpy(), found.barycentric[0].numpy()
+    hit = face >= 0
+    corners = mouth.template[mouth.faces.numpy()[face[hit]]]
+    place = (corners * share[hit][..., None]).sum(axis=1)
+    angle = np.arctan2(place[:, 0], place[:, 2] + JAW_M)
+    layers = np.zeros((*larger, 2), np.float32)
+    layers[hit, 0] = 1 - smooth((np.abs(angle) - 0.75) / 0.4)  # back teeth are lost in the dark
+    layers[hit, 1] = layers[hit, 0] * mouth.shade[face[hit]] * _relief(angle)
+    cover, shade = cv2.split(cv2.resize(layers, size[::-1], interpolation=cv2.INTER_AREA))
+    return cover, shade / np.maximum(cover, 1e-3)
+
+
+def _relief(angle: np.ndarray) -> np.ndarray:  # [N] -> [N]
+    """A little darker between the teeth, much darker towards the corners of the mouth."""
+    gap = np.abs(angle / TOOTH_RAD - np.round(angle / TOOTH_RAD)) * 2
+    side = 1 - (1 - SIDE_SHADE) * smooth((np.abs(angle) - 0.35) / 0.9)
+    return side * (1 - 0.08 * smooth((gap - 0.7) / 0.3))
 
 
 def _rim(landmarks: np.ndarray) -> np.ndarray:  # [478, 2] -> [2, 11, 2]
     return np.stack([landmarks[list(UPPER_LIP)], landmarks[list(LOWER_LIP)]])
 
 
+def _rounded(rim: np.ndarray) -> np.ndarray:  # [2, 11, 2]
+    """The head model's lower lips come to a point when jaws drop; real ones hang in an arch."""
+    start, end = rim[1, 0], rim[1, -1]
+    share = np.linspace(0, 1, len(rim[1]))[:, None]
+    line = start + share * (end - start)
+    arch = (1 - (2 * share - 1) ** 2) ** ARCH * (rim[1, 5] - line[5])
+    missing = arch - (rim[1] - line)
+    falls_short = missing @ (rim[1, 5] - line[5]) > 0
+    return np.stack([rim[0], rim[1] + ROUND * missing * falls_short[:, None]])
+
+
 def _signed_area(rim: np.ndarray) -> float:
     outline = np.concatenate([rim[0], rim[1, -2:0:-1]])
     x, y = outline.T
     return 0.5 * float(x @ np.roll(y, -1) - y @ np.roll(x, -1))
-
-
-def _light(picture: np.ndarray, landmarks: np.ndarray) -> np.ndarray:  # [3], 0 to 255
-    """What a white surface beside the cheeks would look like, with half of the skin's own tint."""
-    ring = landmarks[[205, 425, 50, 280, 164, 200]].round().astype(int)
-    ring = np.clip(ring, 1, np.array(picture.shape[1::-1]) - 2)
-    patches = [picture[y - 1 : y + 2, x - 1 : x + 2].mean(axis=(0, 1)) for x, y in ring]
-    skin = np.median(patches, axis=0) + 1
-    return skin.max() * (skin / skin.max()) ** 0.5

@@ -74,13 +74,14 @@ def neutral(head: Head, performance: Performance, frame: int | None = None) -> N
             expression[index] = values.quantile(1 - OPEN)
         else:
             expression[index] = values[calm[region_of(name)]].median()
+    eyes = [parts[eye].of(motion.expression) for eye in list(CLOSES)[:2]]
     rotation = rotation_matrices(turned[frontal].median(dim=0).values)
     return Neutral(
         expression,
         motion.gaze[frontal].median(dim=0).values,
         FACING.to(rotations) @ rotation,
         neck_places(head, seen)[frontal].median(dim=0).values,
-        torch.stack([_lid_levels(parts[eye].of(motion.expression)) for eye in list(CLOSES)[:2]]),
+        torch.stack([_lid_levels(eye, None if frame is None else frontal) for eye in eyes]),
         float(mouth[closed].median()),
     )
 
@@ -107,9 +108,9 @@ def _lowest(values: Tensor, share: float) -> Tensor:  # [T] bool
     return values <= values.quantile(share)
 
 
-def _lid_levels(opening: Tensor) -> Tensor:  # [T] -> [2]
-    """Opening when shut and when open. Clips without a blink do not tell the first: then it is a
-    small share of the second."""
-    wide = opening.quantile(OPEN)
+def _lid_levels(opening: Tensor, at_rest: Tensor | None) -> Tensor:  # [T], [T] bool -> [2]
+    """Opening when shut and when open: as in the frames of rest, if they are known. Clips without
+    a blink do not tell the first: then it is a small share of the second."""
+    wide = opening.quantile(OPEN) if at_rest is None else opening[at_rest].median()
     shut = torch.minimum(opening.quantile(SHUT), 0.25 * wide)
     return torch.stack([shut, wide])
