@@ -24,6 +24,7 @@ from dnr.training.warm_start import (
     project_photos,
     start_from_noise,
     start_neural_channels,
+    with_fine_features,
 )
 
 PROBE_S = 2.0
@@ -54,6 +55,8 @@ def start(
     texture = recipe.asset.texture
     if variant.fit_colour:
         texture = fitting_texture(texture, views)
+    if recipe.fine_features:
+        texture = with_fine_features(texture)
     asset = Asset(replace(recipe.asset, texture=texture), mesh, find_backdrop(views))
     if not variant.weigh_levels:
         for pyramid in asset.texture.pyramids:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from dnr.capture.colmap_models import lens_of
+from dnr.capture.lens_choice import MAPPED, with_fitting_lens
 from dnr.capture.posed_photos import Pose
 from dnr.capture.row_counts import watched_rows
 from dnr.errors import InputError
@@ -26,7 +27,6 @@ MOST_NAMED = 5  # photos left out that a note names
 TOO_FEW_DETAILS = "too few details (blurred, dark or blank)"
 LONGEST_SIDE = 1600  # pixels, for features
 LEAST_REGISTERED = 0.5  # of the photos
-LEAST_FOR_FULL_LENS = 30  # photos that can tell its centre and tangential distortion
 LEAST_ANGLE_DEG = 3.0  # median between the rays of a point: less means no parallax
 ADVICE = (
     "Film again: walk around the scene instead of turning on the spot, slowly, in good light, "
@@ -124,10 +124,9 @@ def register(
             f"{ADVICE}"
         )
     largest = max(models.values(), key=lambda model: model.num_reg_images())
-    if largest.num_reg_images() >= LEAST_FOR_FULL_LENS:
-        _refine_centre(pycolmap, largest)
     pieces = _pieces(list(models.values()), largest)
-    return _registration(largest, names, features, turned, pieces)
+    fitted = with_fitting_lens(pycolmap, largest)
+    return _registration(fitted, names, features, turned, pieces)
 
 
 def _pieces(models: list[Any], largest: Any) -> list[int]:
@@ -140,22 +139,6 @@ def _pieces(models: list[Any], largest: Any) -> list[int]:
             sizes.append(len(own))
             taken |= own
     return sizes
-
-
-def _refine_centre(pycolmap: Any, model: Any) -> None:
-    """Adjust everything once more, and where the axis of the lens meets the picture."""
-    options = pycolmap.BundleAdjustmentOptions()
-    options.refine_principal_point = True
-    options.print_summary = False
-    options.ceres.solver_options.num_threads = torch.get_num_threads()
-    # Not pycolmap.bundle_adjustment: that one turns the log on again.
-    config = pycolmap.BundleAdjustmentConfig()
-    for image in model.images.values():
-        if image.has_pose:
-            config.add_image(image.image_id)
-    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
-    pycolmap.create_default_bundle_adjuster(options, config, model).solve()
-    model.update_point_3d_errors()
 
 
 class _Counter:
@@ -178,8 +161,7 @@ def _find_features(
     focal_px: float | None, single_lens: bool,
 ) -> None:  # fmt: skip
     reader = pycolmap.ImageReaderOptions()
-    full = len(names) >= LEAST_FOR_FULL_LENS
-    reader.camera_model = "OPENCV" if full else "SIMPLE_RADIAL"
+    reader.camera_model = MAPPED
     extraction = pycolmap.FeatureExtractionOptions()
     extraction.max_image_size = LONGEST_SIDE
     extraction.sift.max_num_features = MOST_FEATURES
@@ -190,8 +172,7 @@ def _find_features(
 
         with Image.open(folder / names[0]) as photo:
             width, height = photo.size
-        focal = [focal_px, focal_px] if full else [focal_px]
-        params = [*focal, width / 2, height / 2, *([0] * (4 if full else 1))]
+        params = [focal_px, width / 2, height / 2, 0]
         reader.camera_params = ",".join(f"{value:.6f}" for value in params)
     pycolmap.extract_features(
         database, folder, names, mode, reader_options=reader, extraction_options=extraction,

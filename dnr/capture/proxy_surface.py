@@ -19,6 +19,7 @@ PADDING = 0.2  # of a photo on each side: held-out views look there
 LEAST_PART = 0.004  # of all faces: smaller islands are noise
 DILATION = 3  # rings of faces around those that are seen
 SHELL_SIDE = 12  # squares along each side of the outer shell
+SHELL_FACES = 6 * 2 * SHELL_SIDE**2
 SHELL_REACH = 3.0  # diagonals of the scene's box, at most, beyond the box
 SHELL_SHARE = 0.1  # of the texture, about
 
@@ -115,6 +116,16 @@ def shell_around(box: Box, centres: np.ndarray) -> Triangles:  # centres [V, 3] 
             vertices.append(low + unit.reshape(-1, 3) * (high - low))
             faces.append(inward + start)
     return np.concatenate(vertices).astype(np.float32), np.concatenate(faces).astype(np.int32)
+
+
+def without_shell(mesh: Mesh) -> torch.Tensor:  # int64 [F, 3]
+    """The mesh's faces but for those of a shell, which lie on its bounding box, if it has one."""
+    rest, last = mesh.faces[:-SHELL_FACES], mesh.faces[-SHELL_FACES:]
+    corners = mesh.vertices[last].reshape(-1, 3)
+    near = 1e-5 * mesh.diameter()
+    ends = mesh.vertices.amin(dim=0), mesh.vertices.amax(dim=0)
+    outermost = torch.stack([(corners - end).abs() < near for end in ends]).any(dim=0).any(dim=1)
+    return rest if len(rest) and bool(outermost.all()) else mesh.faces
 
 
 def paintable(surface: Triangles, shell: Triangles | None) -> Mesh:

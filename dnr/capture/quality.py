@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from dnr.capture.photos import Photos
+from dnr.capture.proxy_surface import without_shell
 from dnr.capture.stereo import Depths
 from dnr.geometry.meshes import Mesh
 from dnr.raster.rasterize import rasterize
@@ -14,13 +15,14 @@ from dnr.raster.rasterize import rasterize
 def measure(mesh: Mesh, depths: Depths, photos: Photos) -> dict[str, float]:
     """Coverage of all photos, held-out ones among them, and how depths agree with the mesh.
 
-    `coverage_*` count pixels that show the object. `depth_error` is the median relative
-    difference between stereo's confirmed depths and the mesh.
+    `coverage_*` count pixels that show the object, without the shell, which covers everything.
+    `depth_error` is the median relative difference between stereo's confirmed depths and the mesh.
     """
+    faces = without_shell(mesh)
     covered = {"train": [], "test": []}
     errors, position = [np.zeros(0)], 0
     for index, camera in enumerate(photos.cameras):
-        fragments = rasterize(mesh.vertices, mesh.faces, camera)
+        fragments = rasterize(mesh.vertices, faces, camera)
         photo, hit = photos[index], (fragments.face_id[0] >= 0).numpy()
         wanted = (photo.valid == 255) & (photo.alpha > 127)
         if wanted.any():
