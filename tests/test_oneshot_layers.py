@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from avatars.oneshot.backdrop import take_apart
+from avatars.oneshot.completion import completed
 from avatars.oneshot.mouth import LOWER_LIP, UPPER_LIP, opening_of
 from avatars.oneshot.own_mouth import cut_out, lay_in
 
@@ -40,6 +41,25 @@ def test_background_goes_on_behind_the_person_and_other_people_stay_in_it() -> N
     assert (layers.plate[25, 85] == (20, 200, 20)).all()
     away = ~disc(60, 40, 30)
     np.testing.assert_array_equal(layers.plate[away], image.astype(np.uint8)[away])
+
+
+def test_layers_of_a_room_and_its_pattern_go_on_behind_the_hole() -> None:
+    rows, columns = np.indices((HEIGHT, WIDTH))
+    wall = np.where(rows < 70, 200, 60) + 25 * ((rows // 4 + columns // 4) % 2)
+    room = np.repeat(wall[..., None], 3, axis=2).astype(np.uint8)
+    hole = (np.abs(columns - 50) < 22) & (rows > 25)
+    seen = room.copy()
+    seen[hole] = (255, 0, 0)
+    made = completed(seen, ~hole)
+    np.testing.assert_array_equal(made[~hole], room[~hole])
+    assert np.ptp(made[hole].astype(int), axis=-1).max() <= 2, "nothing of the thing is left"
+    for part, level in ((rows < 66, 212), (rows > 74, 72)):
+        assert abs(made[hole & part].mean() - level) < 8
+    assert made[hole & (rows < 66)].std() > 8  # not smeared
+    np.testing.assert_array_equal(completed(seen, ~hole), made)
+    np.testing.assert_array_equal(completed(seen, np.ones_like(hole)), seen)
+    tiny = completed(seen[:9, :11], ~hole[:9, :11] & (columns[:9, :11] > 2))
+    assert tiny.shape == (9, 11, 3)
 
 
 def mouth_marks(half_gap: float, drop: float) -> np.ndarray:  # [478, 2]

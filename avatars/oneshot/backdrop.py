@@ -8,13 +8,12 @@ import cv2
 import numpy as np
 
 from avatars.detectors.mediapipe import PersonMasker
-from avatars.stage.plate import filled
+from avatars.oneshot.completion import completed
 
 REACH, SOFT = 0.030, 0.014
 """The mask grows by so much of the face's height, and fades over so much: wisps of hair stay."""
 CLEAR = 0.075
 """Of the face's height: nearer to the person than this a pixel does not count as background."""
-MIRRORED = 0.6  # of the face's height: so deep behind the person the background is mirrored
 
 
 class Layers(NamedTuple):
@@ -33,7 +32,7 @@ def take_apart(
     grown = cv2.dilate(mask, _disc(REACH * face))
     person = cv2.GaussianBlur(grown, (0, 0), max(SOFT * face, 0.5))
     near = cv2.dilate((mask > 0.1).astype(np.uint8), _disc(CLEAR * face))
-    return Layers(person, _plate(image, near == 0, face))
+    return Layers(person, completed(image, near == 0))
 
 
 def _connected(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
@@ -53,31 +52,3 @@ def _connected(mask: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
 def _disc(radius: float) -> np.ndarray:
     size = 2 * max(round(radius), 1) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
-
-
-def _plate(image: np.ndarray, free: np.ndarray, face: float) -> np.ndarray:
-    """What is free stays; behind the person it is mirrored at the border, deeper down smooth."""
-    if free.all() or not free.any():
-        return image
-    colours = image.astype(np.float32)
-    smooth = filled(colours, free)
-    distance, labels = cv2.distanceTransformWithLabels(
-        (~free).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
-    )
-    labels = np.asarray(labels, np.int64)
-    nearest = np.zeros((labels.max() + 1, 2), np.float32)  # column, row of the free pixels
-    rows, columns = np.nonzero(free)
-    nearest[labels[rows, columns]] = np.stack([columns, rows], axis=1)
-    border = cv2.GaussianBlur(nearest[labels], (0, 0), 2.0)  # its steps would show as streaks
-    here = np.stack(np.meshgrid(*(np.arange(s, dtype=np.float32) for s in free.shape[::-1])), -1)
-    place = 2 * border - here
-    known = free.astype(np.float32)[..., None]
-    reflected = cv2.remap(
-        np.concatenate([colours, known], axis=2), place, np.empty(0), cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REFLECT,
-    )  # fmt: skip
-    mirrored, seen = reflected[..., :3], reflected[..., 3]
-    share = seen * np.clip(1.5 - 1.5 * distance / (MIRRORED * face), 0, 1)
-    share = cv2.GaussianBlur(share, (0, 0), 1.5)[..., None]
-    made = np.where(free[..., None], colours, smooth + share * (mirrored - smooth))
-    return np.clip(made + 0.5, 0, 255).astype(np.uint8)
