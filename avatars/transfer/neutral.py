@@ -1,8 +1,9 @@
 """How somebody looks at rest, read off a clip channel by channel.
 
 No single frame will do: the one with closed lips may have half-closed eyes, the frontal one may
-look aside. So each channel is read where it can be: pose and gaze from frontal frames, lids from
-where they are open, the mouth from where it is closed and does least, brows from where they do.
+look aside. So each channel is read where it can be: pose and gaze from frontal frames, how far the
+eyes cross from where they do least, lids from where they are open, the mouth from where it is
+closed and does least, brows from where they do.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from avatars.transfer.performance import Performance
 
 FACING = torch.tensor([1.0, -1.0, -1.0]).diag()
 """Head to camera when somebody looks straight into it."""
-FRONTAL, CLOSED, LEAST = 0.3, 0.25, 0.3
-"""Shares of frames: the most frontal, the most closed mouths, and of those where least is done."""
-OPEN, SHUT = 0.8, 0.02
-"""Quantiles of the lids' opening."""
+FRONTAL, CLOSED, LEAST, STRAIGHT = 0.3, 0.1, 0.3, 0.1
+"""Shares of frames: the most frontal, the most closed mouths, and of those where least is done, or
+where both eyes look most alike."""
+OPEN, SHUT, LIPS_SHUT = 0.8, 0.005, 0.05
+"""Quantiles of the lids' and the lips' opening. Blinks are rare: a few frames in a hundred."""
+NEARLY_SHUT = 0.1
+"""Of the open lids' opening, where a clip shows no blink: shut lids have no gap."""
 REGIONS = {"eyes": ("eye", "cheekSquint"), "brows": ("brow",)}
 """Which expressions belong to which part of the face, by the start of their names; the rest is the
 mouth's."""
@@ -78,11 +82,11 @@ def neutral(head: Head, performance: Performance, frame: int | None = None) -> N
     rotation = rotation_matrices(turned[frontal].median(dim=0).values)
     return Neutral(
         expression,
-        motion.gaze[frontal].median(dim=0).values,
+        _resting_gaze(motion.gaze[frontal]),
         FACING.to(rotations) @ rotation,
         neck_places(head, seen)[frontal].median(dim=0).values,
         torch.stack([_lid_levels(eye, None if frame is None else frontal) for eye in eyes]),
-        float(mouth[closed].median()),
+        float(mouth[closed].median() if frame is not None else mouth.quantile(LIPS_SHUT)),
     )
 
 
@@ -112,5 +116,14 @@ def _lid_levels(opening: Tensor, at_rest: Tensor | None) -> Tensor:  # [T], [T] 
     """Opening when shut and when open: as in the frames of rest, if they are known. Clips without
     a blink do not tell the first: then it is a small share of the second."""
     wide = opening.quantile(OPEN) if at_rest is None else opening[at_rest].median()
-    shut = torch.minimum(opening.quantile(SHUT), 0.25 * wide)
+    shut = torch.minimum(opening.quantile(SHUT), NEARLY_SHUT * wide)
     return torch.stack([shut, wide])
+
+
+def _resting_gaze(gaze: Tensor) -> Tensor:  # [T, 2, 2] -> [2, 2]
+    """Where both eyes look in the median; and how far apart where they do so least. Somebody who
+    squints for fun, or in half of a clip, does not do it at rest."""
+    apart = (gaze[:, 0] - gaze[:, 1]) / 2  # [T, 2]
+    alike = _lowest(apart.norm(dim=1), STRAIGHT)
+    half = apart[alike].median(dim=0).values
+    return gaze.mean(dim=1).median(dim=0).values + torch.stack([half, -half])

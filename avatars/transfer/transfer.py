@@ -115,7 +115,7 @@ def _expression(
     grown = sizes[0] / sizes[1]
     result = person.rest.expression + switch * grown * (driven - driver_rest.expression)
     result = _limited(result, person.limits)
-    wanted = _wanted_openings(driver, driven, driver_rest, person, options)
+    wanted = _wanted_openings(driver, driver_rest, person, options)
     own = openings(person.head, person.identity)
     for name, goal in wanted.items():
         (index,) = person.head.names(CLOSES[name])
@@ -126,14 +126,11 @@ def _expression(
 
 
 def _wanted_openings(
-    driver: Performance,
-    driven: Tensor,  # [T, E]
-    driver_rest: Neutral,
-    person: Person,
-    options: TransferOptions,
+    driver: Performance, driver_rest: Neutral, person: Person, options: TransferOptions
 ) -> dict[str, Tensor]:  # [T] each
-    """How far lids and lips are to be open."""
-    theirs = openings(person.head, driver.identity)
+    """How far lids and lips are to be open. They are not smoothed: fast talk would be mumbled, and
+    they are what a track is surest of."""
+    theirs, driven = openings(person.head, driver.identity), driver.motion.expression
     wanted = {}
     if options.retarget_lids and options.drives("eyes"):
         for eye, (name, own) in enumerate(zip(list(CLOSES)[:2], person.rest.lids, strict=True)):
