@@ -24,7 +24,7 @@ from avatars.reenact.live import FIRST_FRAMES, live_pictures
 from avatars.reenact.options import ReenactOptions
 from avatars.reenact.preview import preview
 from avatars.transfer.openings import openings
-from avatars.transfer.performance import save_performance
+from avatars.transfer.performance import load_performance, save_performance
 from avatars.transfer.transfer import TransferOptions
 from dnr.errors import InputError
 from dnr.video import write_video
@@ -66,6 +66,18 @@ def test_motion_becomes_a_film_that_says_what_it_is(
     assert about["asset"]["consent"] == "a toy" and len(about["driver"]["sha256"]) == 64
     assert "no sound" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out.mp4", "out.mp4.json"]
+
+
+def test_a_face_that_is_lost_is_bridged_and_said(
+    run: Path, motion: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    driver, out, path = load_performance(motion), tmp_path / "out.mp4", tmp_path / "gaps.npz"
+    found = torch.ones(len(driver), dtype=torch.bool)
+    found[[0, 1, 2, 8, 9]] = False  # at the start, and midway
+    save_performance(path, replace(driver, found=found))
+    reenact(ReenactOptions(source=run, out=out, driving=path))
+    assert "in 5 of 14 driving frames no face was found" in capsys.readouterr().out
+    assert len(decoded(out)[0]) == 14
 
 
 def test_an_interrupted_film_is_continued(

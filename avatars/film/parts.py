@@ -1,6 +1,6 @@
 """A video in the making: finished stretches of frames in a folder, so that no frame is lost.
 
-Each stretch is a whole file of its own. A crash costs the stretch it strikes; Ctrl-C, a full disk
+Each stretch is a whole file of its own. A crash or a full disk costs the stretch it strikes; Ctrl-C
 or a broken source cost nothing, because the stretch is closed where it is.
 """
 
