@@ -147,3 +147,16 @@ def test_sources_that_cannot_be_trained_on_are_refused_at_once(tmp_path: Path) -
         with pytest.raises(InputError, match=words):
             train_avatar(AvatarOptions(source=source, out=tmp_path / "run", yes=True))
         assert not (tmp_path / "run").exists()
+
+
+def test_a_perceptual_metric_sees_the_rendering_and_the_truth() -> None:
+    clip, plate = toy_clip(frames=3)
+    avatar, _ = toy_start(clip, plate)
+
+    def distance(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        return (prediction - target).abs().mean(dim=(1, 2, 3))
+
+    scored = list(score_frames(avatar, clip, lpips=distance))
+    expected = [np.abs(item.truth.astype(float) - item.render).mean() / 255 for item in scored]
+    assert summary(scored, clip.masks)["lpips"] == pytest.approx(np.mean(expected), abs=2e-3)
+    assert "lpips" not in summary(list(score_frames(avatar, clip)), clip.masks)

@@ -20,10 +20,10 @@ from avatars.tracking.options import TrackOptions
 from avatars.tracking.track import Track, load_track
 from avatars.tracking.track_video import track_video
 from avatars.training.clip import Clip, lay_out
+from avatars.training.judging import DEFINITION, judge
 from avatars.training.measures import DEFINITION as FOLLOWING
 from avatars.training.measures import agreement, measured
 from avatars.training.prepare import TRACK
-from avatars.training.scores import DEFINITION, score_frames, summary
 from avatars.transfer.driver import performance_of
 from avatars.transfer.transfer import TransferOptions
 from dnr.errors import InputError
@@ -57,16 +57,8 @@ def _own(run: Path, saved: SavedAvatar, video: Path, split: str) -> dict[str, An
     with TemporaryDirectory() as folder:
         track = _track(run / TRACK, video, Path(folder))
         clip = _part(_laid_out(saved, track, video, Path(folder)), saved, split)
-        scored = []
-        with progress(len(clip), "scoring frames") as shown:
-            for item in score_frames(saved.avatar, clip):
-                scored.append(item)
-                shown.update(len(scored))
-        numbers = summary(scored, clip.masks)
-        wanted, _ = measured(item.truth for item in scored)
-        made, _ = measured(item.render for item in scored)
-    numbers |= agreement(wanted, made)
-    return {split: numbers, "definition": DEFINITION | FOLLOWING}
+        judged = judge(saved.avatar, clip)
+    return {split: judged.numbers, "definition": DEFINITION, "note": judged.note}
 
 
 def _others(run: Path, video: Path, device: torch.device) -> dict[str, Any]:
@@ -74,7 +66,7 @@ def _others(run: Path, video: Path, device: torch.device) -> dict[str, Any]:
     actor = avatar_actor(run, device, CAPTURED)
     with TemporaryDirectory() as folder:
         wanted = TrackOptions(report=False, refine=False)  # as reenact.py does
-        driver = performance_of(track_video(video, Path(folder) / TRACK, wanted))
+        driver = performance_of(track_video(video, Path(folder) / TRACK, wanted, has_masks=False))
     performance = acted(driver, actor, TransferOptions())
     total = len(performance)
 

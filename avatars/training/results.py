@@ -11,22 +11,20 @@ import torch
 
 from avatars.avatar.avatar import Avatar
 from avatars.avatar.files import SavedAvatar, save_avatar
-from avatars.training.measures import DEFINITION as FOLLOWING
-from avatars.training.measures import agreement, measured
+from avatars.training.judging import DEFINITION, Judged, judge
 from avatars.training.options import AvatarOptions
 from avatars.training.prepare import Prepared
-from avatars.training.scores import DEFINITION, Scored, score_frames, summary
+from avatars.training.scores import Scored
 from avatars.training.state import AvatarState
 from dnr.files import write_json
 from dnr.images import images_from_tensor
-from dnr.progress import progress
-from dnr.training.metrics import lpips_or_none
 from dnr.training.report import Report, View, write_report
 from dnr.training.results import plain, training_summary
 from dnr.video import write_video
 
 STRIP, VIEWS = 8, 16
 FILM = "held_out.mp4"
+NOT_JUDGED = "No frames were held out, so none are scored."
 
 
 def write_results(
@@ -37,22 +35,12 @@ def write_results(
     about: dict[str, Any],
 ) -> None:
     """Score, and write metrics, film, report and avatar, the last last."""
-    scored: list[Scored] = []
-    clip = prepared.held_out
-    if clip is not None:
-        with progress(len(clip), "scoring held-out frames") as shown:
-            for item in score_frames(avatar, clip):
-                scored.append(item)
-                shown.update(len(scored))
-    numbers: dict[str, float] = {}
-    if clip is not None:
-        numbers = summary(scored, clip.masks)
-        wanted, _ = measured(item.truth for item in scored)
-        made, _ = measured(item.render for item in scored)
-        numbers |= agreement(wanted, made)
+    scored, numbers, note = Judged([], {}, NOT_JUDGED)
+    if prepared.held_out is not None:
+        scored, numbers, note = judge(avatar, prepared.held_out)
         write_video(options.out / FILM, _side_by_side(scored), prepared.train.performance.fps)
     training = training_summary(state, avatar.device) | {"frames": len(prepared.train)}
-    metrics = {"test": numbers, "train": training, "definition": DEFINITION | FOLLOWING}
+    metrics = {"test": numbers, "train": training, "definition": DEFINITION}
     write_json(options.out / "metrics.json", metrics)
     write_report(
         options.out,
@@ -67,7 +55,7 @@ def write_results(
             ],
             texture_images=[*film_strips(scored), ("colour", _skin(avatar))],
             video=FILM if scored else None,
-            notes=[lpips_or_none()[1]],
+            notes=[note],
         ),
     )
     saved = SavedAvatar(avatar, prepared.rest, prepared.limits, prepared.around, about)
@@ -78,7 +66,7 @@ def write_results(
 def _say(options: AvatarOptions, numbers: dict[str, float]) -> None:
     """Print the scores, and where to find what."""
     words = "".join(f"  {name} {value:.4g}" for name, value in numbers.items())
-    print(f"held-out frames:{words}" if words else "no frames were held out, so none are scored")
+    print(f"held-out frames:{words}" if words else NOT_JUDGED)
     print(f"avatar: {options.out}\nreport: {options.out / 'report' / 'index.html'}")
     print(f"drive it: python reenact.py {options.out} --driving CLIP.mp4 --out OUT.mp4")
 

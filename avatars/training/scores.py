@@ -12,7 +12,9 @@ import numpy as np
 from avatars.avatar.avatar import Avatar
 from avatars.training.boxes import box_mask
 from avatars.training.clip import Clip
-from dnr.images import images_from_tensor
+from dnr.images import images_from_tensor, tensor_from_images
+from dnr.training.metrics import DEFINITION as WHOLE_IMAGE
+from dnr.training.metrics import Metric
 
 DEFINITION = {
     "psnr": "decibels over all pixels of the square picture, plate included, colours in [0, 1]; "
@@ -23,6 +25,7 @@ DEFINITION = {
     "ssim": "structural similarity of luminance, 11x11 Gaussian window of sigma 1.5 px, K1 0.01, "
     "K2 0.03; mean over all pixels, then over frames; 1 is perfect",
     "ssim_person_masked": "the mean of the same map over the person's mask",
+    "lpips": WHOLE_IMAGE["lpips"],
     "jitter": "unsteadiness: mean absolute second difference of luminance (0 to 255) over time "
     "divided by the square root of six, inside the mask, over the calmest fifth of the frames",
     "jitter_real": "the same for the real frames",
@@ -43,14 +46,19 @@ class Scored(NamedTuple):
     numbers: dict[str, float]
 
 
-def score_frames(avatar: Avatar, clip: Clip, every: int = 1) -> Iterator[Scored]:
+def score_frames(
+    avatar: Avatar, clip: Clip, every: int = 1, lpips: Metric | None = None
+) -> Iterator[Scored]:
     """Every `every`-th frame of `clip`, rendered from its track and compared."""
     for index in range(0, len(clip), every):
         picture = avatar.render(clip.performance.frame(index))
         render = images_from_tensor(picture.image)[0]
         truth = np.asarray(clip.frames[index])
         person = clip.masks[index] > 127
-        yield Scored(index, truth, render, compare(truth, render, person, clip.landmarks[index]))
+        numbers = compare(truth, render, person, clip.landmarks[index])
+        if lpips is not None:
+            numbers["lpips"] = float(lpips(picture.image, tensor_from_images(truth, picture.image)))
+        yield Scored(index, truth, render, numbers)
 
 
 def compare(
@@ -78,7 +86,7 @@ def compare(
 def summary(scored: list[Scored], masks: np.ndarray) -> dict[str, float]:
     """Means over frames, and the numbers that need consecutive ones."""
     names = ("psnr", "psnr_person_masked", "psnr_mouth_masked", "psnr_eyes_masked")
-    names += ("ssim", "ssim_person_masked")
+    names += ("ssim", "ssim_person_masked", "lpips")
     numbers: dict[str, float] = {}
     for name in names:
         values = [item.numbers[name] for item in scored if name in item.numbers]
