@@ -66,5 +66,5 @@ def commit() -> str:
     def ask(*words: str) -> str:
         return subprocess.run([git, *words], cwd=ROOT, capture_output=True, text=True).stdout
 
-    changed = ask("status", "--porcelain", "--", "dnr", "benchmarks").strip()
+    changed = ask("status", "--porcelain", "--", "avatars", "dnr", "benchmarks").strip()
     return ask("rev-parse", "--short", "HEAD").strip() + ("+" if changed else "")
