@@ -9,6 +9,7 @@ import tyro
 
 from benchmarks.ablation import ablation_table
 from benchmarks.avatar_ablation import ablation_tables
+from benchmarks.avatars import tables
 from benchmarks.results import ROOT, Results
 from benchmarks.tables import all_tables, provenance
 from dnr.cli import run_command
@@ -25,7 +26,7 @@ class Readme:
     readme: Path = ROOT / "benchmarks" / "README.md"
     """The file with the markers."""
     results: Path = ROOT / "benchmarks" / "results"
-    """Folder of bench.json, ablation.json and avatar_ablation.json."""
+    """Folder of bench.json, ablation.json, avatars.json and avatar_ablation.json."""
 
 
 def fill_readme(readme: Path, text: str) -> None:
@@ -43,15 +44,17 @@ def measured(folder: Path) -> str:
     """All tables of the files in `folder`."""
     bench = Results.open(folder / "bench.json").sections
     rows = Results.open(folder / "ablation.json").sections.get("ablation", [])
-    avatars = Results.open(folder / "avatar_ablation.json").sections.get("avatars", [])
-    if not bench and not rows and not avatars:
+    parts = Results.open(folder / "avatar_ablation.json").sections.get("avatars", [])
+    heads = Results.open(folder / "avatars.json").sections
+    if not any((bench, rows, parts, heads)):
         raise InputError(f"{folder} holds no results; run make bench and make ablation first")
     texts = [all_tables(bench)] if bench else []
     if rows:
         budget = f"{rows[0]['budget']:g} s of one core"
         title = f"**What each choice is worth, {budget} (`make ablation`)**"
         texts += [title, ablation_table(rows), provenance({"ablation": rows})]
-    return "\n\n".join([*texts, *ablation_tables(avatars)])
+    texts += [tables(heads)] if heads else []
+    return "\n\n".join([*texts, *ablation_tables(parts)])
 
 
 if __name__ == "__main__":
