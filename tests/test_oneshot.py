@@ -12,11 +12,11 @@ from avatars.detectors.faces import OVAL
 from avatars.heads.files import load_head
 from avatars.heads.head import Head, Motion, head_vertices, landmark_points, still
 from avatars.heads.rotations import rotation_matrices
+from avatars.oneshot.borders import dome, find_crown, find_shoulders, widen
 from avatars.oneshot.engine import Puppet, picture, prepare
 from avatars.oneshot.eye_motion import eye_motion
 from avatars.oneshot.eyes import LEFT, RIGHT
 from avatars.oneshot.likeness import person_of
-from avatars.oneshot.shoulders import find_shoulders, widen
 from avatars.oneshot.window import window_around
 from avatars.synthetic.actors import ACTORS, identity_of
 from avatars.synthetic.studio import Studio, open_studio, project, take_picture
@@ -166,3 +166,17 @@ def test_shoulders_grow_only_below_the_photo() -> None:
     assert (shift[:25, :, 0] == 0).all()
     edge = 30 + 5 + 3.5 + 0.5 + shift[39, 39, 0]  # a cell four beyond the torso's own width
     assert edge < 36 and (shift[39, 30:, 0] <= 0).all()
+
+
+def test_hair_that_the_photo_cuts_off_ends_in_a_dome() -> None:
+    person = np.zeros((40, 60), np.float32)
+    person[:30, 20:40] = 1
+    crown = find_crown(person, False)
+    assert crown is not None and find_crown(person, True) is None
+    shift = np.zeros((40, 60, 2), np.float32)
+    assert (dome(shift, crown) == 1).all()
+    shift[..., 1] = -12  # everything has sunk by 12 cells
+    hair = dome(shift, crown)
+    assert (hair[12:] == 1).all() and (hair[:5, 20:40] == 0).all()
+    widths = (hair[:12, 20:40] > 0.5).sum(axis=1)
+    assert widths[11] > 16 and (np.diff(widths) >= 0).all() and widths[8] < widths[11]

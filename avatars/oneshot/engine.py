@@ -12,13 +12,20 @@ from numba import njit
 from avatars.detectors.mediapipe import PersonMasker
 from avatars.heads.head import Head, landmark_points
 from avatars.oneshot.backdrop import take_apart
+from avatars.oneshot.borders import (
+    Cut,
+    Shoulders,
+    dome,
+    find_crown,
+    find_shoulders,
+    widen,
+)
 from avatars.oneshot.eye_motion import eye_motion
 from avatars.oneshot.eyes import LEFT, RIGHT, Eye, moved_eye, prepare_eye
 from avatars.oneshot.hair import hair_cover
 from avatars.oneshot.likeness import Likeness, fit_likeness
 from avatars.oneshot.mouth import Mouth, draw_mouth, prepare_mouth
 from avatars.oneshot.pose_points import shown_points, source_points
-from avatars.oneshot.shoulders import Shoulders, find_shoulders, widen
 from avatars.oneshot.teeth import seat_teeth
 from avatars.oneshot.warp import Skin, photo_skin, source_map
 from avatars.oneshot.window import Window, window_around
@@ -38,6 +45,7 @@ class Puppet:
     person: np.ndarray  # uint8 [h, w]
     plate: np.ndarray  # uint8 [h, w, 3]
     shoulders: Shoulders | None
+    crown: Cut | None
     eyes: tuple[Eye, Eye]
     mouth: Mouth
     landmarks: np.ndarray  # [478, 2] of the head as it is drawn in the photo
@@ -62,6 +70,7 @@ def prepare(head: Head, photo: np.ndarray, landmarks: np.ndarray, masker: Person
         photo, likeness, window, photo_skin(likeness, source, window),
         (layers.person * 255 + 0.5).astype(np.uint8), layers.plate,
         find_shoulders(mask, window.ends_inside[3], face),
+        find_crown(mask, window.ends_inside[1]),
         (prepare_eye(piece, inside, RIGHT), prepare_eye(piece, inside, LEFT)),
         prepare_mouth(likeness.head, piece, inside),
         _landmarks(likeness, source.points), landmarks,
@@ -82,6 +91,9 @@ def picture(puppet: Puppet, frame: Frame) -> np.ndarray:  # uint8 [H, W, 3]
         widen(shift, puppet.shoulders)
     place = window.finer(shift) / window.scale + _grid(window.size)
     moved = cv2.remap(piece, place, np.empty(0), cv2.INTER_LINEAR, borderMode=_REPEAT)
+    if puppet.crown is not None:
+        hair = window.finer(dome(shift, puppet.crown))
+        moved[..., 3] = (moved[..., 3] * hair).astype(np.uint8)
     picture = np.empty_like(puppet.plate)
     _lay_over(moved, puppet.plate, picture)
     corner = np.array([window.left, window.top], np.float32)

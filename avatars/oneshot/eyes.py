@@ -46,8 +46,8 @@ LIGHTER = 0.6  # of the visible white, this share is darker than what is hidden
 LID_SHADOW, SHADOW_DEPTH = 0.25, 0.06  # what the upper lid takes of the light, how far down
 CREASE_SHARE = 0.15  # of the lid's way that its crease goes along
 WIDEST = 1.7  # times the photo's opening
-FAR_GAZE = (0.36, 0.18)  # where the iris comes to rest, across and up
-GAZE_GAIN = 1.2  # fitted eyeballs are a little large, so fitted turns are a little small
+FAR_GAZE = (0.38, 0.25)  # where the iris comes to rest, across and up
+GAZE_GAIN = (1.25, 1.6)  # fitted eyeballs are a little large, so fitted turns are a little small
 
 
 class EyeMotion(NamedTuple):
@@ -184,7 +184,7 @@ def _sampled(eye: Eye, piece: np.ndarray, rise: np.ndarray) -> np.ndarray:
 def _ball(eye: Eye, piece: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """The eyeball without lids, its iris moved; the photo's own where nothing changes."""
     limit = np.array(FAR_GAZE)
-    step = limit * np.tanh(GAZE_GAIN * moved / limit)
+    step = limit * np.tanh(np.array(GAZE_GAIN) * moved / limit)
     right, down = step @ eye.to_picture
     matrix = np.array([[1, 0, right], [0, 1, down]], np.float32)
     size = eye.iris.shape[1::-1]

@@ -21,7 +21,7 @@ LOWER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 """mediapipe's points on the inner rims, from the subject's right corner to the left."""
 CHIN = 152
 TEETH = ("upper_teeth", "lower_teeth")
-LOWER_SHADE = 0.88  # lower teeth lean back, out of the light
+LOWER_SHADE = (0.5, 0.9)  # lower teeth lean back, out of the light: in hard and in soft light
 SIDE_SHADE = 0.55  # of light that is left for teeth at the corners
 BEGIN, FULL = 0.02, 0.06  # opening over width, beyond the photo's, at which the mouth is drawn
 ROUND, ARCH = 0.6, 0.8
@@ -51,11 +51,13 @@ def prepare_mouth(head: Head, picture: np.ndarray, landmarks: np.ndarray) -> Mou
     upper, lower = (head.regions[name].numpy()[faces].all(axis=1) for name in TEETH)
     rim = _rim(landmarks)
     opening = opening_of(rim)
+    colours = mouth_colours(picture, landmarks)
+    shade = LOWER_SHADE[0] + colours.soft * (LOWER_SHADE[1] - LOWER_SHADE[0])
     return Mouth(
         torch.from_numpy(faces[upper | lower]),
         (head.regions[TEETH[0]].nonzero()[:, 0], head.regions[TEETH[1]].nonzero()[:, 0]),
-        np.where(lower, LOWER_SHADE, 1.0)[upper | lower].astype(np.float32),
-        head.template.numpy(), mouth_colours(picture, landmarks), opening,
+        np.where(lower, shade, 1.0)[upper | lower].astype(np.float32),
+        head.template.numpy(), colours, opening,
         _shape(landmarks),
         cut_out(picture, landmarks, rim, opening),
     )  # fmt: skip
