@@ -62,13 +62,13 @@ def track_video(
     boxes = _boxes(looked)
     crop = crop_matrices(boxes, footage.size, CROP_SIZE, footage.fps)
     fitted = _fit(looked, lens, options, folder)
-    if has_masks or options.refine:
-        with progress(len(looked.times), "masks of the person") as shown:
-            write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
     studio = Studio(footage, crop, CROP_SIZE, folder, lens)
     if first is not None and options.refine:
         rough = _signs(footage, looked, fitted, None, lens)
         first(_track(footage, looked, fitted, None, rough, lens, crop))
+    if has_masks or options.refine:
+        with progress(len(looked.times), "masks of the person") as shown:
+            write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
     seen = _refine(fitted, studio, options, folder) if options.refine else None
     signs = _signs(footage, looked, fitted, seen, lens)
     track = _track(footage, looked, fitted, seen, signs, lens, crop)
