@@ -193,5 +193,7 @@ def test_the_rim_of_the_mesh_is_left_to_the_network() -> None:
     inside = cv2.erode(hit[0, 0].numpy().astype(np.uint8), np.ones((7, 7)), borderValue=1) > 0
     assert (alpha[0, 0][torch.from_numpy(inside)] > 0.999).all()  # to the picture's very border
     assert 0.5 < float(alpha[0, 0, 200, 60]) < 0.7 and float(alpha[0, 0, 200, 61]) < 0.8
-    behind = Seen(skin, nothing + 1, nothing)
-    assert (_drafted(skin, hit, [behind])[1][hit] > 0.999).all()  # a layer there is person, too
+    behind = Seen(0 * skin, nothing + 1, nothing)
+    colour, whole = _drafted(skin, hit, [behind])
+    assert (whole > 0.999).all()  # a layer there is person, too, and shows through
+    assert torch.allclose(colour, alpha * skin, atol=1e-5)

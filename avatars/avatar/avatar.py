@@ -221,14 +221,12 @@ def _drafted(
     """Colour and alpha of the person by texture and layers alone, front over back."""
     alpha = torch.zeros_like(skin[:, :1])
     premultiplied = torch.zeros_like(skin)
-    for layer in layers:
-        own = layer.alpha.to(skin)
-        premultiplied = premultiplied * (1 - own) + own * layer.colour.to(skin)
+    mesh = torch.where(hit, _softened(hit), 0.0).to(skin)
+    for own, colour in [*((layer.alpha, layer.colour) for layer in layers), (mesh, skin)]:
+        own = own.to(skin)
+        premultiplied = premultiplied * (1 - own) + own * colour.to(skin)
         alpha = alpha * (1 - own) + own
-    mean = premultiplied / (alpha + 1e-3)
-    return torch.where(hit, skin, mean), torch.where(
-        hit, torch.maximum(_softened(hit), alpha), alpha
-    )
+    return premultiplied / alpha.clamp(min=1e-3), alpha
 
 
 def _softened(hit: Tensor) -> Tensor:  # [1, 1, S, S], bool -> float
