@@ -13,8 +13,9 @@ import torch
 from torch.nn import functional
 from toy_avatars import LENS, SIZE, toy_clip, toy_config, toy_saved, toy_start
 
-from avatars.avatar.avatar import Avatar, _drafted
+from avatars.avatar.avatar import Avatar
 from avatars.avatar.code import FARTHEST, LENGTH, Code
+from avatars.avatar.draft import drafted
 from avatars.avatar.files import load_avatar, save_avatar
 from avatars.avatar.layers import Seen, head_pixels, head_places
 from avatars.avatar.lens import Jitter, camera_of, pixel_centres, sampled, steady_pixels
@@ -188,12 +189,12 @@ def test_the_rim_of_the_mesh_is_left_to_the_network() -> None:
     hit = torch.zeros(1, 1, 256, 256, dtype=torch.bool)
     hit[..., 100:, 60:180] = True
     skin, nothing = torch.rand(1, 3, 256, 256), torch.zeros(1, 1, 256, 256)
-    _, alpha = _drafted(skin, hit, [])
+    _, alpha = drafted(skin, hit, [])
     assert (alpha[~hit] == 0).all()
     inside = cv2.erode(hit[0, 0].numpy().astype(np.uint8), np.ones((7, 7)), borderValue=1) > 0
     assert (alpha[0, 0][torch.from_numpy(inside)] > 0.999).all()  # to the picture's very border
     assert 0.5 < float(alpha[0, 0, 200, 60]) < 0.7 and float(alpha[0, 0, 200, 61]) < 0.8
     behind = Seen(0 * skin, nothing + 1, nothing)
-    colour, whole = _drafted(skin, hit, [behind])
+    colour, whole = drafted(skin, hit, [behind])
     assert (whole > 0.999).all()  # a layer there is person, too, and shows through
     assert torch.allclose(colour, alpha * skin, atol=1e-5)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from avatars.avatar.code import Code
+from avatars.avatar.draft import drafted, image, together
 from avatars.avatar.expression_texture import ExpressionTexture
 from avatars.avatar.layers import (
     FEATURES,
@@ -35,8 +35,6 @@ tracked, and clothes are not skin."""
 SURE, MOST_CHANGE = 1e-3, 3.0
 """How sure layers may be of person or background, and by how much the network may change that, in
 log odds: it sharpens edges, but cannot tear holes in poses it has never seen."""
-RIM = 0.012
-"""Width, of the picture's, of the mesh's rim where the network decides whether it is the person."""
 NARROW, WIDE = (16, 32, 64, 64), (24, 48, 96, 96)
 
 
@@ -152,13 +150,13 @@ class Avatar(nn.Module):
         known += [self.moving(code, view.points.uv)] if config.moving_channels else []
         layers = self._layers(view)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
-            skin = _image(view.hit, torch.cat(known, dim=1))
-            colour, draft_alpha = _drafted(skin[:, :COLOURS], view.hit[None, None], layers)
+            skin = image(view.hit, torch.cat(known, dim=1))
+            colour, draft_alpha = drafted(skin[:, :COLOURS], view.hit[None, None], layers)
             moving = skin.shape[1] - config.moving_channels
             inputs = [skin[:, COLOURS:moving], colour, draft_alpha, skin[:, moving:]]
             for layer in layers:
                 inputs += [layer.alpha, layer.features]
-            change = self.network(_together(inputs), code).to(skin)
+            change = self.network(together(inputs), code).to(skin)
         logit = draft_alpha.clamp(SURE, 1 - SURE).logit() + MOST_CHANGE * change[:, 3:].tanh()
         draft = view.plate + draft_alpha * (colour - view.plate)
         return Picture(colour + change[:, :3], logit.sigmoid(), view.plate, draft, draft_alpha)
@@ -201,38 +199,3 @@ def _shown_faces(head: Head, hidden: tuple[str, ...]) -> Tensor:  # [F'] indices
     for name in hidden:
         covered = covered | head.regions[name]
     return (~covered[head.faces].all(dim=1)).nonzero()[:, 0]
-
-
-def _image(hit: Tensor, values: Tensor) -> Tensor:  # [S, S], [N, C] -> [1, C, S, S]
-    """Values of the pixels that see the mesh, in their places; zero elsewhere."""
-    rows = hit.flatten().nonzero()[:, 0]
-    image = values.new_zeros(hit.numel(), values.shape[1]).index_copy(0, rows, values)
-    return image.view(*hit.shape, -1).permute(2, 0, 1)[None]
-
-
-def _together(images: list[Tensor]) -> Tensor:  # [1, C, S, S] each
-    """All channels, those of a pixel next to each other: what the network is fastest with."""
-    return torch.cat([image.permute(0, 2, 3, 1) for image in images], dim=3).permute(0, 3, 1, 2)
-
-
-def _drafted(
-    skin: Tensor, hit: Tensor, layers: list[Seen]
-) -> tuple[Tensor, Tensor]:  # [1, 3, S, S], [1, 1, S, S]
-    """Colour and alpha of the person by texture and layers alone, front over back."""
-    alpha = torch.zeros_like(skin[:, :1])
-    premultiplied = torch.zeros_like(skin)
-    mesh = torch.where(hit, _softened(hit), 0.0).to(skin)
-    for own, colour in [*((layer.alpha, layer.colour) for layer in layers), (mesh, skin)]:
-        own = own.to(skin)
-        premultiplied = premultiplied * (1 - own) + own * colour.to(skin)
-        alpha = alpha * (1 - own) + own
-    return premultiplied / alpha.clamp(min=1e-3), alpha
-
-
-def _softened(hit: Tensor) -> Tensor:  # [1, 1, S, S], bool -> float
-    """1 on the mesh, and less towards its outline, which is a little wrong everywhere."""
-    reach = round(RIM * hit.shape[-1])
-    soft = functional.pad(hit.float(), (reach,) * 4, mode="replicate")
-    for window in ((2 * reach + 1, 1), (1, 2 * reach + 1)):
-        soft = functional.avg_pool2d(soft, window, stride=1)
-    return soft
