@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_rome_avatar import SmallDeca, SmallNetworks
+from small_rome import SmallDeca, SmallNetworks
 
 from avatars.deca.camera import project
 from avatars.deca.networks import DecaCodes

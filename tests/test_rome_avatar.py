@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from rome_files import HAIR, NECK, write_rome_folder
+from small_rome import small_model
 from torch import Tensor, nn
 
 from avatars.deca.networks import DecaCodes
-from avatars.flame.model import Flame
 from avatars.heads.head import vertex_normals
 from avatars.rome.avatar import RomeModel, Source, drive, load_rome_model, read_portrait
 from avatars.rome.framing import (
@@ -22,72 +22,13 @@ from avatars.rome.framing import (
     uncropped,
 )
 from avatars.rome.linear import LinearHair
-from avatars.rome.surface import fixed_vertices, rome_surface
+from avatars.rome.surface import fixed_vertices
 from dnr.errors import InputError
-
-
-class SmallNetworks(nn.Module):
-    """The interface of `Rome`; notes which network was asked, and shows what the U-Net sees."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.asked: list[str] = []
-        self.mlp_deformer = nn.Linear(58, 3)
-
-    def texture(self, photo: Tensor, matte: Tensor) -> Tensor:
-        self.asked.append("texture")
-        return torch.cat([photo, matte, photo, matte], dim=1)
-
-    def geometry(self, texture: Tensor, positions: Tensor) -> Tensor:
-        self.asked.append("geometry")
-        return torch.cat([texture, positions, texture, texture, positions, positions[:, :2]], dim=1)
-
-    def picture(self, features: Tensor, normals: Tensor) -> tuple[Tensor, Tensor]:
-        self.asked.append("picture")
-        self.features, self.normals = features, normals
-        return features[:, :3], normals[:, 2:]
-
-
-class SmallDeca(nn.Module):
-    """Codes of a face that looks at us; remembers the crop it was shown."""
-
-    def coarse(self, image: Tensor) -> DecaCodes:
-        self.shown = image
-        zeros = image.new_zeros(len(image), 236)
-        shape, texture, expression, pose, _, _ = zeros.split([100, 50, 50, 6, 3, 27], dim=1)
-        camera = image.new_tensor([[7.0, 0.01, 0.02]]).expand(len(image), -1)
-        light = image.new_zeros(len(image), 9, 3)
-        return DecaCodes(shape + 0.1, texture, expression + 0.2, pose, camera, light)
 
 
 @pytest.fixture
 def model(generator: torch.Generator) -> RomeModel:
-    """A wavy sheet of 6 x 7 vertices in place of the head."""
-    row, column = torch.meshgrid(torch.arange(6.0), torch.arange(7.0), indexing="ij")
-    across, up = (column / 6 - 0.5).reshape(-1), (0.5 - row / 5).reshape(-1)
-    template = 0.2 * torch.stack([across, up, 0.2 * torch.sin(9 * across)], dim=1)
-    index = torch.arange(42).reshape(6, 7)
-    a, b = index[:-1, :-1].reshape(-1), index[:-1, 1:].reshape(-1)
-    c, d = index[1:, :-1].reshape(-1), index[1:, 1:].reshape(-1)
-    faces = torch.cat([torch.stack([a, c, b], dim=1), torch.stack([b, c, d], dim=1)])
-    weights = torch.zeros(42, 5)
-    weights[:, 0] = 1
-    flame = Flame(
-        template,
-        faces,
-        torch.randn(300, 42, 3, generator=generator) * 1e-3,
-        torch.randn(100, 42, 3, generator=generator) * 1e-3,
-        torch.zeros(36, 42, 3),
-        torch.full((5, 42), 1 / 42),
-        weights,
-    )
-    uv = torch.stack([across + 0.5, up + 0.5], dim=1)
-    lookup = torch.stack([2 * uv[:, 0] - 1, 1 - 2 * uv[:, 1]], dim=1) * 0.9
-    surface = rome_surface(faces, uv, faces, lookup, torch.arange(42) < 14)
-    networks = SmallNetworks()
-    for parameter in networks.parameters():
-        nn.init.uniform_(parameter, -1, 1, generator=generator)
-    return RomeModel(networks, SmallDeca(), flame, surface)  # type: ignore[arg-type]
+    return small_model(generator)
 
 
 @pytest.fixture

@@ -1,22 +1,23 @@
 """ROME's losses, its data, and that it learns, resumes, and writes what the loader reads."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from rome_processes import OPTIONS, narrow_model
 from scipy.spatial.distance import cdist
-from test_rome_avatar import SmallDeca, model  # noqa: F401, the fixture
+from small_rome import made_up_clip, small_model
 
-from avatars.deca.camera import project
 from avatars.deca.networks import DecaCodes
 from avatars.detectors.faces import Face
-from avatars.orthographic import interpolate_flat, rasterize_flat
-from avatars.rome.avatar import RomeModel, posed
-from avatars.rome.clips import Clip, draw_pairs, load_clips, prepare_clip
+from avatars.rome.avatar import RomeModel
+from avatars.rome.clips import Clip, Pair, draw_pairs, load_clips, prepare_clip
 from avatars.rome.framing import SIZE
 from avatars.rome.losses import (
     chamfer_loss,
@@ -27,8 +28,14 @@ from avatars.rome.losses import (
 )
 from avatars.rome.networks import Rome
 from avatars.rome.perceptual import PerceptualDistance
-from avatars.rome.training import CHECKPOINT, WEIGHTS, RomeOptions, new_state, train_rome
-from dnr.array_files import save_arrays
+from avatars.rome.training import (
+    CHECKPOINT,
+    WEIGHTS,
+    RomeOptions,
+    new_state,
+    train_rome,
+    train_step,
+)
 from dnr.errors import InputError
 from dnr.tensor_files import load_tensors
 from dnr.video import write_video
@@ -104,43 +111,10 @@ def test_a_silhouette_pulls_the_mesh_under_the_matte() -> None:
     assert moves[2][2] > 0  # larger
 
 
-def made_up_clip(folder: Path, model: RomeModel, seed: int) -> None:  # noqa: F811
-    """Four frames of a sheet with somebody's colours, its poses known."""
-    random = torch.Generator().manual_seed(seed)
-    count, surface = 4, model.surface
-    codes = SmallDeca().coarse(torch.zeros(count, 3, 224, 224))
-    pose = 0.15 * torch.randn(count, 6, generator=random)
-    shift = torch.tensor([0.0, 0.02, 0.02]) * torch.randn(count, 3, generator=random)
-    codes = codes._replace(pose=pose, camera=codes.camera + shift)
-    vertices, _ = posed(model, codes.shape, codes)
-    screen = project(vertices, codes.camera)
-    pixels = torch.cat([(screen[..., :2] + 1) * SIZE / 2, screen[..., 2:]], dim=-1)
-    seen = rasterize_flat(pixels, surface.faces, (SIZE, SIZE))
-    uv = interpolate_flat(seen, surface.uv, surface.uv_faces)
-    tint = torch.rand(3, generator=random)
-    waves = 0.5 + 0.4 * torch.sin(9 * uv[..., :1] + 7 * uv[..., 1:] + 6 * tint)
-    folder.mkdir(parents=True)
-    for index in range(count):
-        cover = (seen.face_id[index] >= 0).numpy()
-        image = (waves[index].numpy() * cover[..., None] * 255).astype(np.uint8)
-        cv2.imwrite(str(folder / f"{index:05d}.jpg"), image)
-        cv2.imwrite(str(folder / f"{index:05d}.png"), cover.astype(np.uint8) * 255)
-    points = torch.zeros(count, 68, 2)
-    points[:, 36:42, 0], points[:, 42:48, 0], points[:, 48:60, 1] = -0.3, 0.3, 0.6
-    save_arrays(
-        folder / "clip.npz",
-        {"points": points.numpy()} | {k: v.numpy() for k, v in codes._asdict().items()},
-    )
-
-
 @pytest.fixture
-def narrow(model: RomeModel) -> RomeModel:  # noqa: F811
+def narrow() -> RomeModel:
     """Networks a sixteenth as wide as the published ones."""
-    torch.manual_seed(0)
-    return replace(model, rome=Rome(4))
-
-
-OPTIONS = RomeOptions(steps=2, batch=1, rate=1e-3, discriminator_width=4, save_every=1)
+    return narrow_model(0)
 
 
 def test_an_interrupted_run_ends_like_an_uninterrupted_one(
@@ -152,7 +126,8 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     start = {name: value.clone() for name, value in narrow.rome.state_dict().items()}
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
-    history = train_rome(narrow, clips, tmp_path / "whole", OPTIONS)
+    options = replace(OPTIONS, steps=2)
+    history = train_rome(narrow, clips, tmp_path / "whole", options)
     names = {"photometric", "dice", "silhouette", "chamfer", "laplacian", "adversarial"}
     assert set(history[0]) == names | {"features", "hinge"}
     assert all(np.isfinite(list(row.values())).all() for row in history)
@@ -162,9 +137,9 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
         moved[name.split(".")[0]] |= not torch.equal(value, whole[f"rome.{name}"])
     assert all(moved.values()), "every network learns"
     narrow.rome.load_state_dict(start)
-    train_rome(narrow, clips, tmp_path / "parts", replace(OPTIONS, steps=1))
+    train_rome(narrow, clips, tmp_path / "parts", OPTIONS)
     narrow.rome.load_state_dict(start)
-    train_rome(narrow, clips, tmp_path / "parts", OPTIONS, resume=True)
+    train_rome(narrow, clips, tmp_path / "parts", options, resume=True)
     parts = load_tensors(tmp_path / "parts" / CHECKPOINT)
     assert all(torch.equal(value, parts[name]) for name, value in whole.items())
     stored = torch.load(tmp_path / "whole" / WEIGHTS, weights_only=True)
@@ -172,6 +147,42 @@ def test_an_interrupted_run_ends_like_an_uninterrupted_one(
     with pytest.raises(InputError, match="other networks"):
         options = replace(OPTIONS, discriminator_width=8)
         train_rome(narrow, clips, tmp_path / "whole", options, resume=True)
+
+
+def test_two_processes_take_the_step_of_both_their_pairs(tmp_path: Path) -> None:
+    model = narrow_model(0)
+    for seed in range(2):
+        made_up_clip(tmp_path / "clips" / str(seed), model, seed)
+    (tmp_path / "run").mkdir()
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    script = Path(__file__).with_name("rome_processes.py")
+    paths = os.pathsep.join([str(script.parent.parent), str(script.parent)])
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, str(script), str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    ends = [torch.load(tmp_path / f"process-{rank}-of-2.pt") for rank in range(2)]
+    assert all(torch.equal(value, ends[1][name]) for name, value in ends[0].items())
+    # The same step in one process: both pairs in one batch.
+    state, clips = new_state(model, OPTIONS), load_clips(tmp_path / "clips")
+    randoms = [np.random.default_rng([OPTIONS.seed, 0, rank]) for rank in range(2)]
+    pairs = [draw_pairs(clips, 1, random) for random in randoms]
+    backdrops = [torch.from_numpy(random.random((1, 3, 1, 1))).float() for random in randoms]
+    codes = DecaCodes(*(torch.cat(v) for v in zip(*(p.codes for p in pairs), strict=True)))
+    columns = [torch.cat(v) for v in zip(*(p[:3] + p[4:] for p in pairs), strict=True)]
+    both = Pair(columns[0], columns[1], columns[2], codes, columns[3], columns[4])
+    train_step(state, both, OPTIONS.weights, torch.cat(backdrops))
+    theirs = load_tensors(tmp_path / "run" / CHECKPOINT)
+    adams = {"generator_adam": model.rome, "discriminator_adam": state.discriminator}
+    for prefix, network in adams.items():
+        memory = getattr(state, prefix).state
+        learning = [i for i, p in enumerate(network.parameters()) if p in memory]
+        parameters = list(network.parameters())
+        # Adam remembers no older gradients here, so its mean is the last one.
+        expected = torch.cat([memory[parameters[i]]["exp_avg"].flatten() for i in learning])
+        found = torch.cat([theirs[f"{prefix}.{i}.exp_avg"].flatten() for i in learning])
+        assert float((found - expected).norm() / expected.norm()) < 0.01
 
 
 @pytest.mark.slow
@@ -187,7 +198,8 @@ def test_it_learns_a_handful_of_clips(narrow: RomeModel, tmp_path: Path) -> None
         assert after < before / factor, f"{name}: {before:.3f} to {after:.3f}"
 
 
-def test_videos_become_clips(model: RomeModel, tmp_path: Path, rng) -> None:  # noqa: F811
+def test_videos_become_clips(tmp_path: Path, rng, generator) -> None:
+    model = small_model(generator)
     frames = rng.integers(0, 255, (11, 120, 160, 3), np.uint8)
     write_video(tmp_path / "a.mp4", frames)
     marks = np.array([80, 60]) + 30 * (rng.random((478, 2)) - 0.5)

@@ -20,8 +20,12 @@ class StandardConv(nn.Conv2d):
 
 
 def group_norm(channels: int) -> nn.GroupNorm:
-    """Normalisation over at most 32 groups of channels."""
-    return nn.GroupNorm(min(32, channels), channels)
+    """Normalisation over at most 32 groups of channels.
+
+    Published layers have 64 channels or more. In narrower ones groups keep two: one channel alone
+    would forget how large it was, and with it the colour of a face.
+    """
+    return nn.GroupNorm(min(32, max(channels // 2, 1)), channels)
 
 
 def _norm_relu(channels: int) -> list[nn.Module]:
