@@ -91,10 +91,12 @@ def _join(film: Film, notes: list[str], is_complete: bool) -> None:
             with av.open(str(beside), "w", format=muxer, options=options) as output:
                 output.metadata.update(metadata(about))
                 _mux(output, [path for path, _, _ in parts], film, count, notes)
-    except FFmpegError as error:
+    except (FFmpegError, InputError) as error:  # such as a full disk: there are two of all frames
+        is_ours = isinstance(error, InputError)
+        why = error if is_ours else f"{film.path} cannot be written: {error.strerror}"
         raise InputError(
-            f"{film.path} cannot be written: {error.strerror}. The {count} finished frames are in "
-            f"{parts_folder(film.path)}; continue with --resume."
+            f"{why}. The {count} finished frames are in {parts_folder(film.path)}; continue with "
+            "--resume."
         ) from error
     write_json(sidecar_path(film.path), about)
 
