@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from dnr.errors import InputError
 
@@ -81,6 +81,7 @@ ROME_LINEAR = ModelFile(
     "ROME linear weights", ("linear_hair.pth",), "the links in github.com/SamsungLabs/rome", SAMSUNG
 )
 
+OPTIONAL = (MEDIAPIPE_POINTS, VGG19)
 ENGINES: Mapping[str, tuple[ModelFile, ...]] = {
     "FLAME": (FLAME, LANDMARKS, TEMPLATE, MASKS),
     "DECA": (DECA_WEIGHTS, FLAME_2020, LANDMARKS, TEMPLATE, EYE_MASK, FIXED_DISPLACEMENT),
@@ -147,3 +148,29 @@ def need_file(wanted: ModelFile, folder: Path) -> Path:
 def missing_files(engine: str, folder: Path) -> list[ModelFile]:
     """What `engine` needs and `folder` does not have."""
     return [wanted for wanted in ENGINES[engine] if find_file(wanted, folder) is None]
+
+
+class Choice(NamedTuple):
+    """What animates a photo."""
+
+    engine: Literal["built-in", "ROME", "ROME, linear"]
+    why: str
+
+
+def choose_engine(asked: str, folder: Path, has_gpu: bool) -> Choice:
+    """The engine for `reenact.py --engine` (built-in, rome, rome-linear, or auto).
+
+    auto takes ROME where all of its files are and a GPU carries it. Without one it takes some fifty
+    times as long as the built-in engine, and nobody should wait for that without having asked.
+    """
+    if asked == "built-in":
+        return Choice("built-in", "as asked")
+    if asked in ("rome", "rome-linear"):
+        return Choice("ROME" if asked == "rome" else "ROME, linear", "as asked")
+    if missing_files("ROME", folder):
+        return Choice("built-in", "not all of ROME's files are there; `dnr doctor` lists them")
+    if not has_gpu:
+        return Choice(
+            "built-in", "ROME's files are there, but no GPU: --engine rome takes it, slowly"
+        )
+    return Choice("ROME", "all of its files and a GPU are there")

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from avatars.model_files import (
     DECA_WEIGHTS,
     ENGINES,
@@ -16,9 +18,12 @@ from avatars.model_files import (
     FLAME_2020,
     LANDMARKS,
     MASKS,
+    OPTIONAL,
     ROME_WEIGHTS,
     TEMPLATE,
+    VGG19,
     ModelFile,
+    choose_engine,
     find_file,
     missing_files,
     models_folder,
@@ -33,7 +38,7 @@ def report_models(given: Path | None = None) -> list[tuple[str, str]]:
     state = "" if folder.is_dir() else " (not there)"
     lines = [("models", f"licensed files are looked for in {folder}{state}; DNR_MODELS changes it")]
     sound = set(ENGINES)
-    for wanted in dict.fromkeys(file for files in ENGINES.values() for file in files):
+    for wanted in dict.fromkeys([*(f for files in ENGINES.values() for f in files), *OPTIONAL]):
         path = find_file(wanted, folder)
         if path is None:
             continue
@@ -50,9 +55,16 @@ def report_models(given: Path | None = None) -> list[tuple[str, str]]:
             lines.append(("models", str(error)))
     for engine in ENGINES:
         lines += _state(engine, folder, engine in sound)
-    whole = "ROME" in sound and not missing_files("ROME", folder)
-    engine = "ROME or the built-in engine" if whole else "the built-in engine, which needs no files"
-    return [*lines, ("portraits", f"reenact.py on a photo would use {engine}")]
+    return [*lines, ("portraits", _portraits(folder, "ROME" in sound))]
+
+
+def _portraits(folder: Path, is_sound: bool) -> str:
+    """What `reenact.py` does with a photo when nobody asks for an engine."""
+    engine, why = choose_engine("auto", folder, torch.cuda.is_available())
+    if engine == "ROME" and not is_sound:
+        return "reenact.py on a photo would stop at the file above; --engine built-in needs none"
+    name = "the built-in engine, which needs no files" if engine == "built-in" else engine
+    return f"reenact.py on a photo would use {name} ({why})"
 
 
 def _state(engine: str, folder: Path, is_sound: bool) -> list[tuple[str, str]]:
@@ -80,7 +92,7 @@ def _trouble(wanted: ModelFile, path: Path) -> str | None:
 
 
 def _checks() -> dict[ModelFile, Callable[[Path], Any]]:
-    # Imported here: torch and the networks are not needed to know where files are.
+    # Imported here: the networks are not needed to know where files are.
     from avatars.deca.networks import load_deca
     from avatars.flame.files import load_flame
     from avatars.flame.landmarks import load_landmarks
@@ -94,6 +106,7 @@ def _checks() -> dict[ModelFile, Callable[[Path], Any]]:
         MASKS: load_masks,
         DECA_WEIGHTS: load_deca,
         ROME_WEIGHTS: load_rome,
+        VGG19: _check_named_hash,
     }
 
 
@@ -109,6 +122,15 @@ def _engine_checks() -> dict[str, Callable[[Path], Any]]:
         load_detail_space(load_template(need_file(TEMPLATE, folder)), mask, fixed)
 
     return {"DECA": detail, "ROME": load_rome_surface, "ROME, linear": load_linear_hair}
+
+
+def _check_named_hash(path: Path) -> None:
+    """Torchvision's files end in the first digits of their hash."""
+    wanted = path.stem.rpartition("-")[2]
+    if not _digest(path).startswith(wanted):
+        raise InputError(
+            f"{path} is damaged: its sha256 does not begin with {wanted}; get it again"
+        )
 
 
 def _digest(path: Path) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from avatars.film.provenance import file_hash
-from avatars.model_files import missing_files, models_folder
+from avatars.model_files import choose_engine, models_folder
 from avatars.oneshot.actor import portrait_actor
 from avatars.reenact.actor import Actor
 from avatars.reenact.avatar_actor import avatar_actor
@@ -40,16 +40,13 @@ def find_actor(options: ReenactOptions, device: torch.device) -> tuple[Actor, li
 
 def _photo_actor(options: ReenactOptions, device: torch.device) -> tuple[Actor, list[str]]:
     folder = models_folder(options.models)
-    has_rome = options.engine == "auto" and not missing_files("ROME", folder)
-    if options.engine in ("rome", "rome-linear") or has_rome:
-        linear = options.engine == "rome-linear"
-        _say(f"engine: {'ROME, linear' if linear else 'ROME'}, with the files in {folder}")
-        return rome_actor(options.source, folder, device, options.portrait_face, linear)
-    why = (
-        "as asked" if options.engine == "built-in" else "ROME's files are not all there: dnr doctor"
-    )
-    _say(f"engine: built-in, which needs no files ({why})")
-    return portrait_actor(options.source, options.portrait_face)
+    engine, why = choose_engine(options.engine, folder, device.type == "cuda")
+    if engine == "built-in":
+        _say(f"engine: built-in, which needs no files ({why})")
+        return portrait_actor(options.source, options.portrait_face)
+    _say(f"engine: {engine}, with the files in {folder} ({why})")
+    linear = engine == "ROME, linear"
+    return rome_actor(options.source, folder, device, options.portrait_face, linear)
 
 
 def _say(sentence: str) -> None:

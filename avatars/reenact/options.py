@@ -45,7 +45,7 @@ class ReenactOptions:
     save_motion: Path | None = None
     """Also write the driver's motion to this file (.npz), to replay it without the video."""
     engine: Literal["auto", "built-in", "rome", "rome-linear"] = "auto"
-    """What animates a photo; auto takes ROME where all of its files are, see `dnr doctor`."""
+    """What animates a photo; auto takes ROME where its files and a GPU are, see `dnr doctor`."""
     models: Path | None = None
     """Folder with licensed files of yours; by default DNR_MODELS, or dnr/models in the cache."""
     mark: bool = False
