@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from avatars.detectors.faces import LEFT_EYE_OUTER, NUM_POINTS, RIGHT_EYE_OUTER, Face
+from avatars.heads.files import load_head
+from avatars.heads.head import head_vertices, landmark_points, still
+from avatars.heads.rotations import rotation_matrices
+from avatars.oneshot import actor
 from avatars.oneshot.choose_face import choose_face
 from avatars.oneshot.portrait import LONGEST_SIDE, read_portrait
+from avatars.transfer.neutral import FACING
 from dnr.errors import InputError
 
 SIZE = (96, 80)
@@ -128,3 +135,25 @@ def test_faces_that_cannot_be_used_are_refused() -> None:
     refuse([face(10, 20)], "only (19|20) pixels wide")
     lying = face(10, 60)
     refuse([Face(lying.points[:, ::-1] * 0.9, 1.0)], "lies on its side")
+
+
+def test_faces_turned_far_aside_are_refused_and_half_turned_ones_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("RGB", (360, 300), (150, 120, 110)).save(tmp_path / "a.png")
+    head = load_head()
+    rest = head_vertices(head, torch.zeros(len(head.identity)), still(head))
+    monkeypatch.setattr(actor, "mediapipe_detector", lambda: None)
+    everything = np.ones((300, 360), np.float32)
+    monkeypatch.setattr(actor, "mediapipe_masker", lambda: lambda _: everything)
+    for degrees in (62, 36):
+        turn = rotation_matrices(torch.tensor([0.0, math.radians(degrees), 0.0]))
+        local = landmark_points(head, rest @ (turn @ FACING).T + torch.tensor([0, 0, 0.6]))[0]
+        pixels = (500 * local[:, :2] / local[:, 2:] + torch.tensor([180, 150])).numpy()
+        monkeypatch.setattr(actor, "choose_face", lambda *_, points=pixels: points)
+        if degrees > actor.MOST_TURNED_DEG:
+            with pytest.raises(InputError, match=r"a\.png is turned away by \d\d degrees"):
+                actor.portrait_actor(tmp_path / "a.png")
+        else:
+            _, notes = actor.portrait_actor(tmp_path / "a.png")
+            assert "a frontal one moves better" in notes[-1]

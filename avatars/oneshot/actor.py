@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
-import numpy as np
 from torch import Tensor
 
 from avatars.detectors.mediapipe import mediapipe_detector, mediapipe_masker
@@ -51,4 +51,4 @@ def portrait_actor(path: Path, face: int | None = None) -> tuple[Actor, list[str
 def _turned_deg(head_to_camera: Tensor) -> float:  # [3, 4]
     """How far somebody looks past the camera, sideways or up and down."""
     turn = rotation_vectors(FACING.to(head_to_camera).T @ head_to_camera[:, :3])
-    return float(np.degrees(turn[:2].norm()))
+    return math.degrees(float(turn[:2].norm()))
