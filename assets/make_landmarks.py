@@ -47,6 +47,17 @@ FACES = [
 ]
 
 
+class Light(NamedTuple):
+    """What a painted head is lit by."""
+
+    lamp: tuple[float, float, float]  # where it is, in the head's frame
+    room: float  # light from everywhere
+    wall: float  # brightness of the backdrop
+
+
+PLAIN = Light((0.3, 0.6, 1.0), 0.45, 0.6)
+
+
 class Sample(NamedTuple):
     """One picture: the head that was rendered, and what mediapipe found."""
 
@@ -90,7 +101,7 @@ def take_samples(head: Head) -> tuple[list[Sample], int]:
         count += 1
         vertices = head_vertices(head, identity, motion)[0]
         camera = camera_at(yaw, pitch)
-        found = detector.process(picture(head, vertices, camera, texture)).multi_face_landmarks
+        found = detector.process(painted(head, vertices, camera, texture)).multi_face_landmarks
         if found:
             marks = np.array([[mark.x, mark.y] for mark in found[0].landmark]) * SIZE
             plain = yaw == 0 and not identity.any() and not motion.expression.any()
@@ -108,18 +119,22 @@ def camera_at(yaw_deg: float, pitch_deg: float) -> Camera:
     return Camera(matrix, intrinsics_from_fov(FIELD_DEG, (SIZE, SIZE), matrix), (SIZE, SIZE))
 
 
-def picture(
-    head: Head, vertices: torch.Tensor, camera: Camera, texture: torch.Tensor
+def painted(
+    head: Head,
+    vertices: torch.Tensor,  # [V, 3]
+    camera: Camera,
+    texture: torch.Tensor,  # [1, 3, S, S]
+    light: Light = PLAIN,
 ) -> np.ndarray:
-    """The painted head in plain light, uint8 [H, W, 3]."""
+    """A picture of the painted head, uint8 [H, W, 3]."""
     mesh = head_mesh(head, vertices)
     surface = interpolate(rasterize(vertices, head.faces, camera), mesh, camera)
     grid = torch.stack([2 * surface.uv[..., 0] - 1, 1 - 2 * surface.uv[..., 1]], dim=-1)
     colour = functional.grid_sample(texture, grid, align_corners=False)[0].permute(1, 2, 0)
-    lamp = functional.normalize(torch.tensor([0.3, 0.6, 1.0]), dim=0)
-    light = 0.45 + 0.75 * (surface.normal[0] @ lamp).clamp(min=0)
+    lamp = functional.normalize(torch.tensor(light.lamp), dim=0)
+    shade = light.room + 0.75 * (surface.normal[0] @ lamp).clamp(min=0)
     seen = surface.normal[0].norm(dim=-1) > 0
-    image = torch.where(seen[..., None], colour * light[..., None], torch.tensor(0.6))
+    image = torch.where(seen[..., None], colour * shade[..., None], torch.tensor(light.wall))
     return (255 * image.clamp(0, 1)).byte().numpy()
 
 

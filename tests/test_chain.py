@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from avatars.tracking.chain import solve_chain, solve_separate_chains, tie_forces
+from avatars.tracking.chain import solve_chain, tie_forces
 
 
 def test_the_chain_is_the_solution_of_the_whole_system(generator: torch.Generator) -> None:
@@ -37,14 +37,6 @@ def test_one_frame_is_a_chain_too() -> None:
     right = torch.tensor([[1.0, 2.0]])
     solution = solve_chain(block, torch.zeros(0, 2), right)
     torch.testing.assert_close(block[0] @ solution[0], right[0])
-
-
-def test_columns_that_do_not_meet_can_be_solved_alone(generator: torch.Generator) -> None:
-    holds = torch.rand(9, 3, generator=generator, dtype=torch.float64) + 0.1
-    ties = 4 * torch.rand(8, 3, generator=generator, dtype=torch.float64)
-    right = torch.randn(9, 3, generator=generator, dtype=torch.float64)
-    together = solve_chain(torch.diag_embed(holds), ties, right)
-    torch.testing.assert_close(solve_separate_chains(holds, ties, right), together)
 
 
 def test_nothing_pulls_at_a_frame_alone() -> None:

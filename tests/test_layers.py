@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 READING_ORDER = [  # a room may import itself and what is above it
     "dnr.errors",
     "dnr.shapes",
+    "dnr.words",
     "dnr.files",
     "dnr.array_files",
     "dnr.tensor_files",

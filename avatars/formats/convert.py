@@ -34,6 +34,7 @@ from dnr.errors import InputError
 from dnr.files import new_folder
 from dnr.footage import footage_frames, open_footage
 from dnr.images import write_png
+from dnr.words import counted
 
 Finish = Callable[[Path], object]
 
@@ -51,7 +52,7 @@ def convert(options: ConvertOptions) -> str:
     else:
         pictures = _pictures(options, track, own)
         _write(options, kit, track, pictures)
-    return f"wrote {options.out}: {len(track)} frames"
+    return f"wrote {options.out}: {counted(len(track), 'frame')}"
 
 
 def read_any(source: Path) -> FlameTrack:
@@ -125,7 +126,9 @@ def _pictures(options: ConvertOptions, track: FlameTrack, own: Track | None) -> 
                 levels = _full_mask(options.source, own, number)
                 write_png(folder / "fg_masks" / name, np.dstack([levels] * 3))
         if number + 1 < len(track):
-            raise InputError(f"{options.video} has {number + 1} frames for {len(track)} of a track")
+            raise InputError(
+                f"{options.video} has {counted(number + 1, 'frame')} for {len(track)} of a track"
+            )
 
     return write
 

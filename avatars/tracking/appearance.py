@@ -19,7 +19,8 @@ from dnr.raster.surface import interpolate
 from dnr.textures.harmonics import harmonics
 
 SIDE = 192  # texels: about as fine as faces in crops of 256 pixels are
-ROUNDS = 3  # of taking turns between light and albedo
+ROUNDS = 5  # of taking turns between light and albedo
+OUTLIER = 0.08  # colours that are off by more count less and less
 SKIN = ("face", "ears", "lips", "eyelids", "scalp")
 _HIDDEN = ("mouth", "tongue", "right_eyeball", "left_eyeball", "right_socket", "left_socket")
 FACING = 0.25  # cosine: surfaces seen at a grazing angle say little
@@ -81,10 +82,13 @@ def learn_appearance(sights: list[Sight], colours: list[Tensor]) -> Appearance: 
     light = bands.new_zeros(9, 3)
     light[0] = 1 / 0.28209479177387814  # even light from everywhere
     albedo = bands.new_zeros(1, 3, SIDE, SIDE)
+    sure = weight
     for _ in range(ROUNDS):
         shade = (bands @ light).clamp(min=0.05)
         albedo = _average(uv, colour / shade, weight * shade.mean(dim=1) ** 2)
         own = _look_up(albedo, uv)
+        off = (own * shade - colour).norm(dim=1)  # a hand, a shadow: rare colours count little
+        weight = sure / (1 + (off / OUTLIER) ** 2)
         rows = bands[:, None] * own[..., None]  # [N, 3, 9]
         normal = torch.einsum("n,nci,ncj->cij", weight, rows, rows)
         right = torch.einsum("n,nci,nc->ci", weight, rows, colour)

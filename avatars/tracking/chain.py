@@ -34,23 +34,6 @@ def solve_chain(
     return solution
 
 
-def solve_separate_chains(
-    holds: Tensor,  # [T, P], positive
-    ties: Tensor,  # [T - 1, P] of at least 0
-    right: Tensor,  # [T, P]
-) -> Tensor:  # [T, P]
-    """`solve_chain` for diagonal blocks: every column by itself (Thomas)."""
-    stiff, told = holds + _beside(ties, len(holds)), right.clone()
-    for t in range(1, len(holds)):
-        share = ties[t - 1] / stiff[t - 1]
-        stiff[t] -= share * ties[t - 1]
-        told[t] += share * told[t - 1]
-    solution = told / stiff
-    for t in range(len(holds) - 2, -1, -1):
-        solution[t] += ties[t] * solution[t + 1] / stiff[t]
-    return solution
-
-
 def tie_forces(values: Tensor, ties: Tensor) -> Tensor:  # [T, P] differences to the next [T-1, P]
     """Where the ties pull each frame: minus their gradient, [T, P]."""
     pull = ties * values

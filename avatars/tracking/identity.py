@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from scipy.cluster.vq import kmeans2
@@ -25,6 +27,16 @@ SIZE_DEVIATION = 0.03  # of the distance of people's eyes, counted as one coeffi
 STEPS = 20
 ENOUGH = 0.02  # a step of the identity below this ends the fit
 _TRAITS = 12  # principal components that tell frames apart
+
+
+class System(NamedTuple):
+    """Normal equations of K frames that share one identity."""
+
+    blocks: Tensor  # [K, P, P] of each frame's motion
+    between: Tensor  # [K, P, I]
+    common: Tensor  # [I, I]
+    force: Tensor  # [K, P]
+    pull: Tensor  # [I]
 
 
 def key_frames(marks: Marks, usable: Tensor, count: int = KEY_FRAMES) -> Tensor:  # bool [T] -> [K]
@@ -84,11 +96,18 @@ def _joint_step(
     force = force + prior_force(motions.values(), priors)
     blocks = rows.transpose(1, 2) @ rows + torch.diag(priors.ridge + 1e-4)
     flat = shared.flatten(0, 1)
-    prior = ridge * (torch.eye(len(identity)).to(flat) + _same_size(model))
-    common = flat.T @ flat + prior
+    prior = ridge * identity_prior(model)
     pull = flat.T @ right.flatten() - prior @ identity
     between = rows.transpose(1, 2) @ shared
-    shared_step = torch.zeros_like(identity)
+    system = System(blocks, between, flat.T @ flat + prior, force, pull)
+    step, shared_step = solve_system(system, motions.values(), priors)
+    return motions.stepped(step, priors), shared_step
+
+
+def solve_system(system: System, values: Tensor, priors: Priors) -> tuple[Tensor, Tensor]:
+    """The best steps [K, P] of the frames inside their bounds, and that [I] of what they share."""
+    blocks, between, common, force, pull = system
+    shared_step = torch.zeros_like(pull)
 
     def solve(held: Tensor, given: Tensor) -> Tensor:
         nonlocal shared_step
@@ -101,8 +120,12 @@ def _joint_step(
         )  # fmt: skip
         return step + given
 
-    step = step_within_bounds(solve, motions.values(), force, priors)
-    return motions.stepped(step, priors), shared_step
+    return step_within_bounds(solve, values, force, priors), shared_step
+
+
+def identity_prior(model: PointModel) -> Tensor:  # [I, I]
+    """What identities cost for each unit of `IDENTITY_RIDGE`."""
+    return torch.eye(len(model.identity)).to(model.mean) + _same_size(model)
 
 
 def _same_size(model: PointModel) -> Tensor:  # [I, I]

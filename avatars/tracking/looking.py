@@ -11,6 +11,7 @@ import numpy as np
 from avatars.detectors.faces import NUM_POINTS, FaceDetector, box, overlap
 from dnr.errors import InputError
 from dnr.footage import Footage, footage_frames
+from dnr.words import counted
 
 RECORD = np.dtype(
     [("frame", "<i4"), ("trail", "<i4"), ("score", "<f4"), ("points", "<f4", (NUM_POINTS, 2))]
@@ -72,12 +73,15 @@ def follow(folder: Path, video: Path, choice: int | None, out: Path) -> Looked:
     faces = np.memmap(folder / FACES, RECORD, "r") if (folder / FACES).stat().st_size else None
     if faces is None:
         raise InputError(
-            f"no face was found in any of the {len(times)} frames of {video}. Use a video in which "
-            "a face is seen from the front or the side, large and lit well enough."
+            f"no face was found in any of the {counted(len(times), 'frame')} of {video}. Use a "
+            "video in which a face is seen from the front or the side, large and lit well enough."
         )
     order = _people(faces)
     if choice is not None and not 1 <= choice <= len(order):
-        raise InputError(f"{video} shows {len(order)} people; --face must be 1 to {len(order)}")
+        raise InputError(
+            f"{video} shows {len(order)} {'person' if len(order) == 1 else 'people'}; "
+            f"--face must be 1 to {len(order)}"
+        )
     chosen = order[(choice or 1) - 1]
     points = np.lib.format.open_memmap(out, "w+", np.float32, (len(times), NUM_POINTS, 2))
     found = np.zeros(len(times), bool)

@@ -21,6 +21,8 @@ class TrackOptions:
     """Recorded landmarks (.npz) to use instead of a detector."""
     focal: float | None = None
     """Focal length in pixels, if known; by default 1.8 times the frame's shorter side."""
+    head: str = "anny"
+    """Which head to fit: anny, or a file (.npz) that python -m avatars.flame made of your FLAME."""
     refine: bool = True
     """Correct shape and pose by the pictures themselves, where landmarks cannot see."""
     report: bool = True

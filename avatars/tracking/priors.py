@@ -45,12 +45,14 @@ def motion_priors(head: Head) -> Priors:
 
 def _expression_prior(name: str) -> tuple[float, ...]:
     if name in _STIFF:
-        return 150, 15, 0, 1, HOLD, 0.03
+        return 450, 45, 0, 1, HOLD, 0.03
     if name.startswith("eye"):
         return 1, 0.2, 0, 1, HOLD, 0.03
     if name.startswith("brow"):
         return 3, 1, 0, 1, HOLD, 0.03
-    return 30, 5, 0, 1, HOLD, 0.03
+    if name == "jawOpen":
+        return 30, 5, 0, 1, HOLD, 0.03
+    return 90, 15, 0, 1, HOLD, 0.03  # else lips that roll in would pass for a jaw that closes
 
 
 def point_weights(head: Head) -> Tensor:  # [478]

@@ -30,6 +30,8 @@ def fingerprint(video: Path, options: TrackOptions) -> dict[str, str]:
         file.seek(max(size - SAMPLE, 0))
         digest.update(file.read(SAMPLE))
     asked = {name: value for name, value in asdict(options).items() if name != "device"}
+    if asked["head"] == TrackOptions.head:
+        del asked["head"]  # tracks are older than this choice
     return {"video": digest.hexdigest(), "options": json.dumps(asked, default=str)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from avatars.tracking.track import Track
+from dnr.words import counted
 
 DOUBTFUL = 0.5
 
@@ -11,11 +12,11 @@ def summary(track: Track) -> list[str]:
     """What a person wants to know before using the track."""
     lost, doubtful = ~track.found, track.doubt >= DOUBTFUL
     lines = [
-        f"{len(track)} frames, {float(track.times[-1]):.1f} s, "
+        f"{counted(len(track), 'frame')}, {float(track.times[-1]):.1f} s, "
         f"of {track.size[1]} x {track.size[0]} pixels",
         f"face found in {100 * float(track.found.float().mean()):.1f} % of the frames, "
         f"{int(lost.sum())} bridged",
-        f"{int(doubtful.sum())} frames are doubtful",
+        f"{counted(int(doubtful.sum()), 'frame')} of them doubtful",
     ]
     if doubtful.any():
         stretches = _stretches(doubtful.nonzero()[:, 0].tolist())

@@ -8,21 +8,24 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from avatars.detectors.bias import mediapipe_bias
 from avatars.detectors.face_alignment import face_alignment_detector
 from avatars.detectors.faces import FaceDetector
 from avatars.detectors.mediapipe import mediapipe_detector, mediapipe_masker
 from avatars.detectors.recorded import recorded_detector
 from avatars.heads.files import load_head
-from avatars.heads.head import Motion
+from avatars.heads.head import Head, Motion
 from avatars.tracking.crops import crop_matrices
 from avatars.tracking.doubt import Signs, seconds_lost, total_doubt
 from avatars.tracking.fitting import Fitted, fit_track
+from avatars.tracking.landmarks import Landmarks
 from avatars.tracking.looking import FACES, TIMES, Looked, follow, look
 from avatars.tracking.neck import neck_turns
 from avatars.tracking.normal import Motions
 from avatars.tracking.options import TrackOptions
 from avatars.tracking.pictures import write_masks
 from avatars.tracking.points import Lens, Pose
+from avatars.tracking.priors import point_weights
 from avatars.tracking.refining import Refined, Studio, on_device, refine
 from avatars.tracking.report import write_quality, write_report
 from avatars.tracking.rough import lens_for
@@ -57,21 +60,21 @@ def track_video(
         return load_track(out)
     folder = workshop(out, source)
     notes: list[str] = []
+    head = load_head(options.head)
     looked = _look(footage, options, folder, notes.append)
     lens = lens_for(footage.size, options.focal)
     boxes = _boxes(looked)
     crop = crop_matrices(boxes, footage.size, CROP_SIZE, footage.fps)
     fitted = _fit(looked, lens, options, folder)
-    studio = Studio(footage, crop, CROP_SIZE, folder, lens)
     if first is not None and options.refine:
         rough = _signs(footage, looked, fitted, None, lens)
-        first(_track(footage, looked, fitted, None, rough, lens, crop))
+        first(_track(head, footage, looked, fitted, None, rough, lens, crop))
     if has_masks or options.refine:
         with progress(len(looked.times), "masks of the person") as shown:
             write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
-    seen = _refine(fitted, studio, options, folder) if options.refine else None
+    seen = _refine(fitted, looked, footage, crop, options, folder) if options.refine else None
     signs = _signs(footage, looked, fitted, seen, lens)
-    track = _track(footage, looked, fitted, seen, signs, lens, crop)
+    track = _track(head, footage, looked, fitted, seen, signs, lens, crop)
     save_track(folder, track)
     write_quality(folder, track, signs)
     if options.report:
@@ -113,7 +116,8 @@ def _fit(looked: Looked, lens: Lens, options: TrackOptions, folder: Path) -> Fit
     def run() -> dict[str, np.ndarray]:
         like = torch.zeros(0, device=choose_device(options.device))
         with progress(1, "fitting the head") as shown:
-            fitted = fit_track(load_head().to(like), looked, lens)
+            head = load_head(options.head).to(like)
+            fitted = fit_track(head, _landmarks(head, looked, lens))
             shown.update(1)
         return _arrays(fitted.motions, identity=fitted.identity, miss=fitted.miss, keys=fitted.keys)
 
@@ -121,23 +125,36 @@ def _fit(looked: Looked, lens: Lens, options: TrackOptions, folder: Path) -> Fit
     return Fitted(arrays["identity"], motions, arrays["miss"], arrays["keys"])
 
 
-def _refine(fitted: Fitted, studio: Studio, options: TrackOptions, folder: Path) -> Refined:
+def _refine(
+    fitted: Fitted,
+    looked: Looked,
+    footage: Footage,
+    crop: np.ndarray,
+    options: TrackOptions,
+    folder: Path,
+) -> Refined:
     """What the pictures say, from this attempt or an earlier one."""
 
     def run() -> dict[str, np.ndarray]:
         like = torch.zeros(0, device=choose_device(options.device))
-        frames = len(fitted.miss)
+        head, frames = load_head(options.head).to(like), len(fitted.miss)
+        landmarks = _landmarks(head, looked, lens_for(footage.size, options.focal))
+        studio = Studio(footage, crop, CROP_SIZE, folder, landmarks)
         with progress(frames, "comparing with the pictures") as shown:
-            refined = refine(load_head().to(like), on_device(fitted, like), studio, shown.update)
-        return _arrays(
-            refined.motions,
-            offsets=refined.offsets,
-            error=refined.error,
-            covered=refined.covered,
-        )
+            refined = refine(head, on_device(fitted, like), studio, shown.update)
+        rest = {
+            name: getattr(refined, name) for name in ("identity", "offsets", "error", "covered")
+        }
+        return _arrays(refined.motions, **rest)
 
     arrays, motions = _motions(once(folder / REFINED, run))
-    return Refined(arrays["offsets"], motions, arrays["error"], arrays["covered"])
+    identity, offsets = arrays["identity"], arrays["offsets"]
+    return Refined(identity, offsets, motions, arrays["error"], arrays["covered"])
+
+
+def _landmarks(head: Head, looked: Looked, lens: Lens) -> Landmarks:
+    """What the detector saw, with all that is known about how wrong it is."""
+    return Landmarks(looked, lens, point_weights(head), mediapipe_bias())
 
 
 def _arrays(motions: Motions, **tensors: torch.Tensor) -> dict[str, np.ndarray]:
@@ -152,6 +169,7 @@ def _motions(arrays: dict[str, np.ndarray]) -> tuple[dict[str, torch.Tensor], Mo
 
 
 def _track(
+    head: Head,
     footage: Footage,
     looked: Looked,
     fitted: Fitted,
@@ -160,12 +178,11 @@ def _track(
     lens: Lens,
     crop: np.ndarray,
 ) -> Track:
-    head = load_head()
     pose, expression, gaze = fitted.motions if seen is None else seen.motions
     neck = neck_turns(pose.rotation, footage.fps)
     return Track(
         head=head.name,
-        identity=fitted.identity,
+        identity=fitted.identity if seen is None else seen.identity,
         offsets=torch.zeros(len(head.template)) if seen is None else seen.offsets,
         motion=Motion(expression, gaze, neck),
         head_to_camera=torch.cat([pose.rotation, pose.translation[..., None]], dim=2),
