@@ -14,7 +14,7 @@ from torch import Tensor
 from dnr.asset import Asset
 from dnr.editing.atlas import Atlas, build_atlas, parts
 from dnr.editing.instances import Instances, all_in_place
-from dnr.editing.lighting import estimate_shading
+from dnr.editing.lighting import Lighting
 from dnr.editing.neighbours import neighbour_texels
 from dnr.editing.projection import Projection, project
 from dnr.editing.response import Response, response, trained_over_photographed
@@ -80,12 +80,21 @@ class Canvas:
         return neighbour_texels(self.atlas)
 
     @cached_property
-    def shading(self) -> np.ndarray:  # float32 [N, 3]
-        """The light that is baked into the captured colours, up to a scale."""
+    def lighting(self) -> Lighting:
+        """The light that is baked into the captured colours."""
         known = self.captured.min(axis=1) > 0
-        return estimate_shading(
-            self.original, self.atlas, np.where(known[:, None], self.captured, self.first_shown)
-        )
+        colour = np.where(known[:, None], self.captured, self.first_shown)
+        return Lighting(self.original, self.atlas, colour)
+
+    @property
+    def shading(self) -> np.ndarray:  # float32 [N, 3]
+        """The light on every texel where it stands now, up to a scale."""
+        return self.lighting.shading(self.instances, self.asset.mesh)
+
+    @property
+    def standing(self) -> np.ndarray:  # bool [N]
+        """Texels of faces that are still there."""
+        return np.any([i.faces for i in self.instances.values()], axis=0)[self.atlas.face]
 
     def view(self, camera: Camera, on: str | None = None) -> Projection:
         """The texels in a view, where one instance has them; remembered, as strokes come in series.

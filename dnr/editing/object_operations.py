@@ -6,9 +6,9 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from dnr.editing.canvas import Canvas
-from dnr.editing.copy_operations import smoothed_in
 from dnr.editing.fields import Fields
 from dnr.editing.instances import BODY, Instance, standing
+from dnr.editing.relight import relight
 from dnr.editing.selections import STEP, read_selection
 
 MOST_INSTANCES = 256
@@ -22,21 +22,20 @@ def hide(canvas: Canvas, fields: Fields) -> None:
 
 
 def remove(canvas: Canvas, fields: Fields) -> None:
-    """A part disappears, and what it hid from the photos is filled from its surroundings.
+    """A part disappears with its shadow; what it hid from the photos is filled from around.
 
-    Shadows and mirror images of it on other things stay: they are part of those things' colour.
+    Mirror images of it on other things stay.
     """
     faces = _read_faces(canvas, fields)
     margin = _read_margin(canvas, fields)
     fields.done()
     _check_whole(canvas, fields, faces)
     body = _without(canvas, fields, faces)
-    _stand(canvas, fields, {BODY: body})
-    _fill_hidden(canvas, fields, body, margin)
+    _uncover(canvas, fields, {BODY: body}, faces, margin)
 
 
 def move(canvas: Canvas, fields: Fields) -> None:
-    """A part, or an earlier copy by name, stands elsewhere; its highlights go with it.
+    """A part, or an earlier copy by name, stands elsewhere; highlights and shadow go with it.
 
     What the part hid from the photos is filled, as when it is removed.
     """
@@ -47,7 +46,7 @@ def move(canvas: Canvas, fields: Fields) -> None:
         old = canvas.instances[name]
         matrix = _read_matrix(canvas, fields, old) @ old.matrix
         fields.done()
-        _stand(canvas, fields, {name: old._replace(matrix=matrix)})
+        _stand_lit(canvas, fields, {name: old._replace(matrix=matrix)})
         return
     faces = _read_faces(canvas, fields)
     name = fields.text("name", f"moved {len(canvas.instances)}")
@@ -58,8 +57,7 @@ def move(canvas: Canvas, fields: Fields) -> None:
     _check_whole(canvas, fields, faces)
     _check_new(canvas, fields, name)
     body = _without(canvas, fields, faces)
-    _stand(canvas, fields, {BODY: body, name: there})
-    _fill_hidden(canvas, fields, body, margin)
+    _uncover(canvas, fields, {BODY: body, name: there}, faces, margin)
 
 
 def duplicate(canvas: Canvas, fields: Fields) -> None:
@@ -70,7 +68,7 @@ def duplicate(canvas: Canvas, fields: Fields) -> None:
     there = Instance(faces, _read_matrix(canvas, fields, there))
     fields.done()
     _check_new(canvas, fields, name)
-    _stand(canvas, fields, {name: there})
+    _stand_lit(canvas, fields, {name: there})
 
 
 def _read_faces(canvas: Canvas, fields: Fields) -> np.ndarray:  # bool [F]
@@ -97,15 +95,23 @@ def _read_margin(canvas: Canvas, fields: Fields) -> float:
     return fields.number("margin", 0.02, 0, 1) * canvas.original.mesh.diameter()
 
 
-def _fill_hidden(canvas: Canvas, fields: Fields, body: Instance, margin: float) -> None:
-    """Fill what no photo saw, and what lies so near the part that its contact shadow darkens it."""
-    atlas = canvas.atlas
-    rest = body.faces[atlas.face]
-    near = KDTree(atlas.position[~rest]).query(atlas.position, distance_upper_bound=margin)[0]
-    hidden = rest & (np.isfinite(near) | (canvas.captured.max(axis=1) == 0))
-    texels = np.flatnonzero(hidden & ~_all_hidden(canvas, rest, hidden))
-    if len(texels):
-        canvas.write(texels, smoothed_in(canvas, fields, texels, "keep"))
+def _stand_lit(canvas: Canvas, fields: Fields, changed: dict[str, Instance]) -> None:
+    """Let parts stand so, and move their shadows."""
+    before = canvas.shading
+    _stand(canvas, fields, changed)
+    relight(canvas, before, np.zeros(len(before), bool))
+
+
+def _uncover(
+    canvas: Canvas, fields: Fields, changed: dict[str, Instance], faces: np.ndarray, margin: float
+) -> None:
+    """The same, and what `faces` had hidden, or touched, is filled."""
+    before = canvas.shading
+    _stand(canvas, fields, changed)
+    position = canvas.atlas.position
+    part = faces[canvas.atlas.face]
+    near = KDTree(position[part]).query(position, distance_upper_bound=margin)[0]
+    relight(canvas, before, np.isfinite(near) & ~part)
 
 
 def _without(canvas: Canvas, fields: Fields, faces: np.ndarray) -> Instance:
@@ -163,10 +169,3 @@ def _stand(canvas: Canvas, fields: Fields, changed: dict[str, Instance]) -> None
     if np.abs(mesh.vertices.cpu().numpy()).max() > 1e9:
         fields.refuse("it would stand too far away")
     canvas.place(instances, mesh, turns)
-
-
-def _all_hidden(canvas: Canvas, rest: np.ndarray, hidden: np.ndarray) -> np.ndarray:  # bool [N]
-    """Texels of charts that are hidden from rim to rim: they have no surroundings to fill from."""
-    chart = canvas.atlas.chart
-    open_texels = np.bincount(chart, rest & ~hidden, chart.max() + 1)
-    return open_texels[chart] == 0

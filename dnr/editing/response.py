@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from dnr.asset import Asset
 from dnr.editing.atlas import Atlas, build_atlas
+from dnr.editing.coarse import brought_to
 from dnr.editing.projection import project
 from dnr.editing.texels import finest_colours
 from dnr.geometry.cameras import Camera
@@ -76,7 +77,10 @@ def response(asset: Asset, atlas: Atlas, cameras: list[Camera]) -> Response:
             weight[seen] = (way * normal[seen]).sum(dim=1).abs().square()
         rows, weights = torch.cat([rows, values[None]]), torch.cat([weights, weight[None]])
     values = _darker_half(rows, weights, features[:, :COLOURS])
-    return _as_photographed(asset, atlas, _at(atlas, coarse, values.cpu().numpy()))
+    neutral = np.array([1.0, 0, 0, 0])
+    found = brought_to(atlas, coarse, values.cpu().numpy(), neutral)
+    scale = np.maximum(found[:, 0], LEAST_SCALE)
+    return _as_photographed(asset, atlas, Response(scale, found[:, 1:]))
 
 
 def _as_photographed(asset: Asset, atlas: Atlas, found: Response) -> Response:
@@ -113,28 +117,6 @@ def _darker_half(
     values = (used[..., None] * rows).sum(dim=0) / used.sum(dim=0).clamp(min=1e-12)[:, None]
     neutral = values.new_tensor([1.0, 0, 0, 0])
     return torch.where((used.sum(dim=0) > 0)[:, None], values, neutral)  # never seen: as it stands
-
-
-def _at(atlas: Atlas, coarse: Atlas, values: np.ndarray) -> Response:
-    """Values of coarse texels at the finer ones, between neighbours of one chart."""
-    step = atlas.size // coarse.size
-    row, column = np.divmod(atlas.index, atlas.size)
-    y, x = (row + 0.5) / step - 0.5, (column + 0.5) / step - 0.5
-    top, left = np.floor(y).astype(np.int64), np.floor(x).astype(np.int64)
-    total = np.zeros((len(row), values.shape[1]), np.float32)
-    weights = np.zeros((len(row), 1), np.float32)
-    for down in (0, 1):
-        for right in (0, 1):
-            r, c = top + down, left + right
-            ok = (r >= 0) & (r < coarse.size) & (c >= 0) & (c < coarse.size)
-            slot = coarse.slot[np.where(ok, r * coarse.size + c, 0)]
-            ok &= (slot >= 0) & (coarse.chart[slot] == atlas.chart)
-            weight = np.where(ok, (1 - np.abs(y - r)) * (1 - np.abs(x - c)), 0)[:, None]
-            total += (weight * values[slot]).astype(np.float32)
-            weights += weight.astype(np.float32)
-    neutral = np.array([1, 0, 0, 0], np.float32)
-    found = np.where(weights > 1e-3, total / np.maximum(weights, 1e-3), neutral)
-    return Response(np.maximum(found[:, 0], LEAST_SCALE), found[:, 1:])
 
 
 def trained_over_photographed(
