@@ -12,7 +12,7 @@ from avatars.detectors.faces import OVAL
 from avatars.heads.files import load_head
 from avatars.heads.head import Head, Motion, head_vertices, landmark_points, still
 from avatars.heads.rotations import rotation_matrices
-from avatars.oneshot.borders import dome, find_crown, find_shoulders, widen
+from avatars.oneshot.borders import dome, find_crown, find_shoulders, torso_below, widen
 from avatars.oneshot.engine import Puppet, picture, prepare
 from avatars.oneshot.eye_motion import eye_motion
 from avatars.oneshot.eyes import LEFT, RIGHT
@@ -166,6 +166,18 @@ def test_shoulders_grow_only_below_the_photo() -> None:
     assert (shift[:25, :, 0] == 0).all()
     edge = 30 + 5 + 3.5 + 0.5 + shift[39, 39, 0]  # a cell four beyond the torso's own width
     assert edge < 36 and (shift[39, 30:, 0] <= 0).all()
+
+
+def test_clothes_go_on_below_the_photo_and_get_plain() -> None:
+    image = np.full((40, 60, 3), (90, 60, 30), np.uint8)
+    image[:, 29:31] = 250  # a tie
+    person = np.zeros((40, 60), np.uint8)
+    person[20:, 20:40] = 255
+    below = torso_below(image, person, 30.0)
+    assert below.dtype == np.uint8 and below.shape[1:] == (60, 4)
+    assert (below[..., 3] == person[-1]).all()
+    assert below[0, 30, 0] > 220 and below[-1, 30, 0] < 100
+    assert (np.abs(below[:, 22, :3] - np.array([90.0, 60, 30])) <= 1).all()
 
 
 def test_hair_that_the_photo_cuts_off_ends_in_a_dome() -> None:

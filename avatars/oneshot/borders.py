@@ -9,6 +9,7 @@ import numpy as np
 
 SLOPE = 1.2  # how fast shoulders widen below the photo's border, on either side
 BROADEST = 1.15  # half width of shoulders, in heights of the face
+DEEPEST, FADES = 0.8, 0.2  # heights of the face: how much is made up below, how fast it gets plain
 DOME = 0.3  # height of the hair that is cut off, in half widths of the cut
 SHARP = 0.12  # of that height: how fast the hair ends
 
@@ -34,6 +35,20 @@ def find_shoulders(person: np.ndarray, ends_inside: bool, face: float) -> Should
     if cut is None or BROADEST * face <= cut.half:
         return None
     return Shoulders(cut, BROADEST * face - cut.half, person.shape[0] - 0.5)
+
+
+def torso_below(image: np.ndarray, person: np.ndarray, face: float) -> np.ndarray:
+    """Rows to put below the photo, uint8 [rows, W, 4] with the person's share last.
+
+    `image` is uint8 [H, W, 3], `person` uint8 [H, W], `face` a height in pixels. Columns go on, and
+    fade into what clothes mostly look like, so that no tie or neck becomes a long stripe.
+    """
+    last, share = image[-3:].mean(axis=0), np.asarray(person[-1])
+    rows = max(int(DEEPEST * face), 1)
+    clothes = np.median(last[share > 127], axis=0) if (share > 127).any() else last.mean(axis=0)
+    fading = np.exp(-(np.arange(rows) + 0.5) / (FADES * face))[:, None, None]
+    colours = clothes + fading * (last - clothes)
+    return np.dstack([colours + 0.5, np.repeat(share[None], rows, axis=0)]).astype(np.uint8)
 
 
 def find_crown(person: np.ndarray, ends_inside: bool) -> Cut | None:

@@ -18,6 +18,7 @@ from avatars.oneshot.borders import (
     dome,
     find_crown,
     find_shoulders,
+    torso_below,
     widen,
 )
 from avatars.oneshot.eye_motion import eye_motion
@@ -44,6 +45,7 @@ class Puppet:
     skin: Skin
     person: np.ndarray  # uint8 [h, w]
     plate: np.ndarray  # uint8 [h, w, 3]
+    below: np.ndarray  # uint8 [rows, w, 4]: colours and person, put below the photo
     shoulders: Shoulders | None
     crown: Cut | None
     eyes: tuple[Eye, Eye]
@@ -66,9 +68,11 @@ def prepare(head: Head, photo: np.ndarray, landmarks: np.ndarray, masker: Person
     likeness = replace(likeness, follows=1 - cover)
     mask = cv2.resize(layers.person, window.field[::-1], interpolation=cv2.INTER_AREA)
     face = float(np.ptp(landmarks[:, 1]) * window.scale[1])
+    person = (layers.person * 255 + 0.5).astype(np.uint8)
+    below = torso_below(piece, person, float(np.ptp(landmarks[:, 1])))
     return Puppet(
         photo, likeness, window, photo_skin(likeness, source, window),
-        (layers.person * 255 + 0.5).astype(np.uint8), layers.plate,
+        person, layers.plate, below[: 0 if window.ends_inside[3] else None],
         find_shoulders(mask, window.ends_inside[3], face),
         find_crown(mask, window.ends_inside[1]),
         (prepare_eye(piece, inside, RIGHT), prepare_eye(piece, inside, LEFT)),
@@ -90,7 +94,8 @@ def picture(puppet: Puppet, frame: Frame) -> np.ndarray:  # uint8 [H, W, 3]
     if puppet.shoulders is not None:
         widen(shift, puppet.shoulders)
     place = window.finer(shift) / window.scale + _grid(window.size)
-    moved = cv2.remap(piece, place, np.empty(0), cv2.INTER_LINEAR, borderMode=_REPEAT)
+    larger = np.concatenate([piece, puppet.below])
+    moved = cv2.remap(larger, place, np.empty(0), cv2.INTER_LINEAR, borderMode=_REPEAT)
     if puppet.crown is not None:
         hair = window.finer(dome(shift, puppet.crown))
         moved[..., 3] = (moved[..., 3] * hair).astype(np.uint8)
