@@ -32,9 +32,9 @@ from dnr.geometry.cameras import Camera
 NOISE = 0.04  # colours that differ by more count linearly (Huber)
 TRUST_PX = 1.5  # how exactly masks end, in crop pixels
 EDGES, PIXELS = 150.0, 1200.0  # how many independent ones there are, whatever their number
-POINTS = 0.2
-"""How much a landmark counts beside them, of what it does where there is nothing else. Those of
-lids, lips and irises count fully: what appears when they open is nowhere in the texture."""
+POINTS, OPENINGS = 0.2, 0.5
+"""How much a landmark counts beside them, of what it does where there is nothing else; and those of
+lids, lips and irises, since what appears when they open is nowhere in the texture."""
 
 
 class Person(NamedTuple):
@@ -87,7 +87,7 @@ def landmark_shares(head: Head) -> Tensor:  # [478]
     corners = head.faces[head.landmark_faces]
     openings = (head.regions["lips"] | head.regions["eyelids"])[corners].all(dim=1)
     openings[RIGHT_IRIS:] = True
-    return torch.where(openings, 1.0, POINTS).to(head.template)
+    return torch.where(openings, OPENINGS, POINTS).to(head.template)
 
 
 def stacked(parts: list[Rows]) -> Rows:

@@ -16,7 +16,7 @@ GROUPS = {  # what the expressions' names begin with, and how much bends of thei
     "mouth": (("jaw", "mouth", "tongue", "cheek"), 0.5),
     "brows": (("brow", "nose"), 8.0),
 }
-POSE_COST, GAZE_COST = 4.0, 1.0
+POSE_COST, GAZE_COST = 8.0, 1.0
 ROUNDS = 3  # of telling motion from noise
 LEAST_FRAMES = 5
 NEAR = 7  # frames
