@@ -55,7 +55,7 @@ class AvatarAblation:
     """Gradient steps of each run."""
     size: int = 128
     """Side of the pictures."""
-    frames: int = 240
+    frames: int = 300
     """Of the made-up actor's film."""
 
 
