@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,7 +20,8 @@ import torch
 import tyro
 
 from avatars.detectors.mediapipe import mediapipe_detector, mediapipe_masker
-from avatars.oneshot.actor import portrait_actor
+from avatars.oneshot.actor import portrait_puppet, puppet_actor
+from avatars.oneshot.engine import Puppet, drawn_landmarks
 from avatars.oneshot.portrait import read_portrait
 from avatars.reenact.actor import Actor
 from avatars.reenact.perform import acted
@@ -76,6 +77,15 @@ class Clip:
         return self.track.landmarks[self.numbers].numpy()
 
 
+class Driven(NamedTuple):
+    """A photo that acted a clip."""
+
+    actor: Actor
+    pictures: list[np.ndarray]
+    drawn: np.ndarray  # [N, 478, 2] landmarks of the head as it was drawn
+    ms: float  # of processor time for each picture
+
+
 def main(options: Options) -> None:
     """Print both tables."""
     torch.set_num_threads(1)
@@ -103,13 +113,16 @@ def read_clip(path: Path, folder: Path, every: int) -> Clip:
     return Clip(path, track, list(range(0, len(track), every))[: len(frames)], frames)
 
 
-def driven(actor: Actor, clip: Clip, options: TransferOptions) -> tuple[list[np.ndarray], float]:
-    """Pictures of the frames that are looked at, and milliseconds of processor time for each."""
+def driven(photo: Path, puppet: Puppet, clip: Clip, options: TransferOptions) -> Driven:
+    """What comes of the frames that are looked at."""
+    actor = puppet_actor(photo, puppet)
     performance = acted(performance_of(clip.track), actor, options)
-    actor.picture(performance.frame(0))  # compiled and warm
+    frames = [performance.frame(number) for number in clip.numbers]
+    actor.picture(frames[0])  # compiled and warm
     began = time.process_time()
-    pictures = [actor.picture(performance.frame(number)) for number in clip.numbers]
-    return pictures, 1000 * (time.process_time() - began) / len(pictures)
+    pictures = [actor.picture(frame) for frame in frames]
+    took = 1000 * (time.process_time() - began) / len(pictures)
+    return Driven(actor, pictures, np.stack([drawn_landmarks(puppet, f) for f in frames]), took)
 
 
 def found_points(pictures: list[np.ndarray]) -> tuple[np.ndarray, float]:
@@ -139,8 +152,7 @@ def self_table(clips: list[tuple[Clip, Path]], rows: list[list[np.ndarray]]) -> 
     ]
     lines = []
     for clip, still in clips:
-        actor, _ = portrait_actor(still)
-        pictures, ms = driven(actor, clip, SELF)
+        actor, pictures, _, ms = driven(still, portrait_puppet(still)[0], clip, SELF)
         points, share = found_points(pictures)
         rows.append(chosen(clip.frames))
         rows.append(chosen(pictures))
@@ -184,19 +196,20 @@ def cross_table(clips: list[Clip], photos: list[Path], rows: list[list[np.ndarra
     """Correlations of what the result's face does with what the driver's does."""
     lines = []
     for photo in photos:
-        actor, _ = portrait_actor(photo)
+        puppet, _ = portrait_puppet(photo)
         for clip in clips:
             if clip.path.stem == photo.stem:
                 continue
-            pictures, ms = driven(actor, clip, TransferOptions())
+            _, pictures, drawn, ms = driven(photo, puppet, clip, TransferOptions())
             points, share = found_points(pictures)
             rows.append([small(read_portrait(photo).image), *chosen(pictures)])
             follows = correlations(clip.points, points)
-            cells = [f"{follows[name]:.2f}" for name in CURVES]
+            lips = correlation(curves(clip.points)["mouth"], curves(drawn)["mouth"])
+            cells = [f"{lips:.2f}", *(f"{follows[name]:.2f}" for name in CURVES)]
             lines.append(
                 [f"{clip.path.stem} drives {photo.stem}", *cells, f"{share:.0%}", f"{ms:.0f}"]
             )
-    return table(["cross, correlation", *CURVES, "found", "ms"], lines)
+    return table(["cross, correlation", "drawn lips", *CURVES, "found", "ms"], lines)
 
 
 def correlations(driver: np.ndarray, made: np.ndarray) -> dict[str, float]:

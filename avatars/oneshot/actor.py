@@ -12,7 +12,7 @@ from avatars.film.provenance import file_hash
 from avatars.heads.files import load_head
 from avatars.heads.rotations import rotation_vectors
 from avatars.oneshot.choose_face import choose_face
-from avatars.oneshot.engine import picture, prepare
+from avatars.oneshot.engine import Puppet, picture, prepare
 from avatars.oneshot.likeness import person_of
 from avatars.oneshot.portrait import read_portrait
 from avatars.reenact.actor import Actor
@@ -24,11 +24,29 @@ MOST_TURNED_DEG, FRONTAL_DEG = 50.0, 30.0
 
 def portrait_actor(path: Path, face: int | None = None) -> tuple[Actor, list[str]]:
     """The face in a photo, ready to be driven, and sentences about what is worth knowing."""
+    puppet, notes = portrait_puppet(path, face)
+    return puppet_actor(path, puppet), notes
+
+
+def puppet_actor(path: Path, puppet: Puppet) -> Actor:
+    """The photo in `path`, taken apart before."""
+    origin = {
+        "name": path.name,
+        "sha256": file_hash(path),
+        "consent": "not recorded",
+        "engine": "built-in",
+    }
+    size = puppet.photo.shape[0], puppet.photo.shape[1]
+    person = person_of(load_head(), puppet.likeness)
+    return Actor(person, size, lambda frame: picture(puppet, frame), origin)
+
+
+def portrait_puppet(path: Path, face: int | None = None) -> tuple[Puppet, list[str]]:
+    """The photo taken apart, and what was noticed about it."""
     portrait = read_portrait(path)
     notes = portrait.notes
     landmarks = choose_face(path, portrait.image, mediapipe_detector(), face, notes)
-    head = load_head()
-    puppet = prepare(head, portrait.image, landmarks, mediapipe_masker())
+    puppet = prepare(load_head(), portrait.image, landmarks, mediapipe_masker())
     turned = _turned_deg(puppet.likeness.head_to_camera)
     if turned > MOST_TURNED_DEG:
         raise InputError(
@@ -37,15 +55,7 @@ def portrait_actor(path: Path, face: int | None = None) -> tuple[Actor, list[str
         )
     if turned > FRONTAL_DEG:
         notes.append(f"the face is turned by {turned:.0f} degrees; a frontal one moves better")
-    origin = {
-        "name": path.name,
-        "sha256": file_hash(path),
-        "consent": "not recorded",
-        "engine": "built-in",
-    }
-    size = portrait.image.shape[0], portrait.image.shape[1]
-    person = person_of(head, puppet.likeness)
-    return Actor(person, size, lambda frame: picture(puppet, frame), origin), notes
+    return puppet, notes
 
 
 def _turned_deg(head_to_camera: Tensor) -> float:  # [3, 4]

@@ -102,12 +102,22 @@ def picture(puppet: Puppet, frame: Frame) -> np.ndarray:  # uint8 [H, W, 3]
     picture = np.empty_like(puppet.plate)
     _lay_over(moved, puppet.plate, picture)
     corner = np.array([window.left, window.top], np.float32)
-    rest = puppet.found - puppet.landmarks
     points = shown.points - torch.from_numpy(corner)
-    draw_mouth(picture, puppet.mouth, points, shown.depth, drawn + rest - corner)
+    draw_mouth(picture, puppet.mouth, points, shown.depth, _found(puppet, drawn) - corner)
     result = puppet.photo.copy()
     result[window.slices] = picture
     return result
+
+
+def drawn_landmarks(puppet: Puppet, frame: Frame) -> np.ndarray:  # [478, 2]
+    """Where a detector should find the face in `picture`."""
+    points = shown_points(puppet.likeness, frame).points
+    return _found(puppet, _landmarks(puppet.likeness, points))
+
+
+def _found(puppet: Puppet, drawn: np.ndarray) -> np.ndarray:  # [478, 2] each
+    """Points of the driven head, off by as much as they are in the photo."""
+    return drawn + (puppet.found - puppet.landmarks)
 
 
 def _landmarks(likeness: Likeness, points: torch.Tensor) -> np.ndarray:  # [V, 2] -> [478, 2]
