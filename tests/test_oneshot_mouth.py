@@ -1,5 +1,6 @@
 """What is made up inside of a mouth: its colours, and where teeth are."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -7,7 +8,8 @@ import torch
 from avatars.heads.files import load_head
 from avatars.heads.head import head_vertices, landmark_points, still
 from avatars.oneshot.likeness import Likeness, fit_likeness
-from avatars.oneshot.mouth import draw_mouth, prepare_mouth
+from avatars.oneshot.lips import part, prepare_lips
+from avatars.oneshot.mouth import LOWER_LIP, UPPER_LIP, draw_mouth, prepare_mouth
 from avatars.oneshot.mouth_colours import NOSTRILS, mouth_colours
 from avatars.oneshot.pose_points import Shown, shown_points, source_points
 from avatars.oneshot.teeth import seat_teeth
@@ -90,3 +92,21 @@ def test_a_closed_mouth_is_left_alone_and_an_open_one_shows_teeth_and_tongue(
         rows, columns = np.nonzero(outside)
         assert rows.min() > marks[0, 1] and rows.max() < marks[17, 1]
         assert columns.min() >= marks[61, 0] - 2 and columns.max() <= marks[291, 0] + 2
+
+
+def test_the_dark_line_between_lips_goes_when_they_part(likeness: Likeness) -> None:
+    picture = face(likeness, 0.5)
+    rest, opened = (driven(likeness, jawOpen=jaw)[1] for jaw in (0.0, 0.5))
+    line = ((rest[list(UPPER_LIP)] + rest[list(LOWER_LIP)]) / 2).round().astype(np.int32)
+    cv2.polylines(picture, [line], False, (60, 20, 20), 2)
+    lips = prepare_lips(picture, rest)
+    assert lips is not None and prepare_lips(picture, opened) is None
+    column, row = line[len(line) // 2]
+    for marks, is_dark in ((rest, True), (opened, False)):
+        frame = picture.copy()
+        part(frame, lips, marks)
+        assert (frame[row - 1 : row + 2, column].min() < 100) == is_dark
+        assert (frame.astype(int) >= picture).all()
+        np.testing.assert_array_equal(
+            frame[line[0, 1], line[0, 0]], picture[line[0, 1], line[0, 0]]
+        )

@@ -25,6 +25,7 @@ from avatars.oneshot.eye_motion import eye_motion
 from avatars.oneshot.eyes import LEFT, RIGHT, Eye, moved_eye, prepare_eye
 from avatars.oneshot.hair import hair_cover
 from avatars.oneshot.likeness import Likeness, fit_likeness
+from avatars.oneshot.lips import Lips, part, prepare_lips
 from avatars.oneshot.mouth import Mouth, draw_mouth, prepare_mouth
 from avatars.oneshot.pose_points import shown_points, source_points
 from avatars.oneshot.teeth import seat_teeth
@@ -49,6 +50,7 @@ class Puppet:
     shoulders: Shoulders | None
     crown: Cut | None
     eyes: tuple[Eye, Eye]
+    lips: Lips | None
     mouth: Mouth
     landmarks: np.ndarray  # [478, 2] of the head as it is drawn in the photo
     found: np.ndarray  # [478, 2] as detected
@@ -76,7 +78,7 @@ def prepare(head: Head, photo: np.ndarray, landmarks: np.ndarray, masker: Person
         find_shoulders(mask, window.ends_inside[3], face),
         find_crown(mask, window.ends_inside[1]),
         (prepare_eye(piece, inside, RIGHT), prepare_eye(piece, inside, LEFT)),
-        prepare_mouth(likeness.head, piece, inside),
+        prepare_lips(piece, inside), prepare_mouth(likeness.head, piece, inside),
         _landmarks(likeness, source.points), landmarks,
     )  # fmt: skip
 
@@ -90,6 +92,8 @@ def picture(puppet: Puppet, frame: Frame) -> np.ndarray:  # uint8 [H, W, 3]
     for eye, names in zip(puppet.eyes, (RIGHT, LEFT), strict=True):
         layer = moved_eye(eye, piece[..., :3], eye_motion(calm, drawn, names))
         piece[eye.rows, eye.columns, :3] = np.clip(layer + 0.5, 0, 255)
+    if puppet.lips is not None:
+        part(piece, puppet.lips, drawn)
     shift = source_map(puppet.skin, shown.calm, shown.depth, window)
     if puppet.shoulders is not None:
         widen(shift, puppet.shoulders)

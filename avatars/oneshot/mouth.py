@@ -163,7 +163,7 @@ def _teeth(
     place = (corners * share[hit][..., None]).sum(axis=1)
     angle = np.arctan2(place[:, 0], place[:, 2] + JAW_M)
     layers = np.zeros((*larger, 2), np.float32)
-    layers[hit, 0] = 1 - smooth((np.abs(angle) - 0.75) / 0.4)  # back teeth are lost in the dark
+    layers[hit, 0] = 1 - smooth((np.abs(angle) - 0.6) / 0.4)  # back teeth are lost in the dark
     layers[hit, 1] = layers[hit, 0] * mouth.shade[face[hit]] * _relief(angle)
     cover, shade = cv2.split(cv2.resize(layers, size[::-1], interpolation=cv2.INTER_AREA))
     return cover, shade / np.maximum(cover, 1e-3)
