@@ -29,8 +29,8 @@ STAGES = ("landmarks", "pictures")
 CLIP_COLUMNS = {
     "off detected points": "detected", "off corrected points": "corrected", "lips": "lips",
     "lids": "eyelids", "mouth r": "mouth_r", "blink r right": "blink_right_r",
-    "blink r left": "blink_left_r", "jitter": "jitter", "motion there": "speed", "outline IoU": "outline_iou",
-    "colours off": "picture_error",
+    "blink r left": "blink_left_r", "jitter": "jitter", "motion there": "speed",
+    "outline IoU": "outline_iou", "colours off": "picture_error",
 }  # fmt: skip
 ACTOR_COLUMNS = {
     "face off": "face_error", "head off": "head_error", "pitch sd": "pitch_sd",

@@ -71,9 +71,12 @@ def outlines(track: Track, folder: Path) -> dict[str, float]:
 
 
 def picture_error(track: Track, footage: Footage, folder: Path) -> dict[str, float]:
-    """Mean difference of colours between the pictures and one texture averaged over all of them."""
+    """Mean difference of colours between faces and one texture averaged over all pictures."""
     head = load_head(track.head)
-    skin, sights, colours = skin_faces(head), [], []
+    skin = skin_faces(head) & head.regions["face"][head.faces].all(
+        dim=1
+    )  # no hair: it is no surface
+    sights, colours = [], []
     every = max(len(track) // SAMPLES, 1)
     crop = track.crop.numpy()
     for picture in pictures(footage, crop, track.crop_size, folder, every=every):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +23,8 @@ def write_flame_like(folder: Path) -> None:
     """generic_model.pkl and landmark_embedding.npy. jawOpen is a joint, as in FLAME."""
     folder.mkdir(parents=True, exist_ok=True)
     head = load_head()
-    keep = np.ones(len(head.template), bool)
-    shoulders = head.regions["shoulders"].nonzero()[:, 0].numpy()
-    keep[shoulders[: len(head.template) - VERTICES]] = False
-    new = np.cumsum(keep) - 1
-    faces = head.faces.numpy()
-    rows = np.flatnonzero(keep[faces].all(axis=1))
-    kept = new[faces[rows]]
-    padding = np.repeat(kept[:1], FACES - len(kept), axis=0)
-    write_flame(folder / "generic_model.pkl", _arrays(head, keep, np.concatenate([kept, padding])))
+    keep, rows, faces = _cut(head)
+    write_flame(folder / "generic_model.pkl", _arrays(head, keep, faces))
     place = {int(face): index for index, face in enumerate(rows)}
     marks = [place[int(head.landmark_faces[number])] for number in IBUG]
     weights = head.landmark_bary[list(IBUG)].double().numpy()
@@ -43,6 +37,37 @@ def write_flame_like(folder: Path) -> None:
         "full_lmk_bary_coords": weights[None],
     }
     np.save(folder / "landmark_embedding.npy", np.array(table, object), allow_pickle=True)
+
+
+def write_flame_parts(folder: Path) -> None:
+    """FLAME_masks.pkl and head_template.obj of the same head."""
+    head = load_head()
+    keep, _, faces = _cut(head)
+    names = ("face", "lips", "neck", "scalp", "left_eyeball", "right_eyeball")
+    parts = {name: np.flatnonzero(head.regions[name].numpy()[keep]) for name in names}
+    parts["eye_region"] = np.flatnonzero(head.regions["eyelids"].numpy()[keep])
+    ears = head.regions["ears"].numpy()[keep]
+    side = head.template[keep, 0].numpy() > 0
+    parts |= {"left_ear": np.flatnonzero(ears & side), "right_ear": np.flatnonzero(ears & ~side)}
+    (folder / "FLAME_masks.pkl").write_bytes(pickle.dumps(parts, protocol=2))
+    flat = head.template[keep, :2].numpy() + 0.5
+    lines = [f"v {x:.6f} {y:.6f} {z:.6f}" for x, y, z in head.template[keep].tolist()]
+    lines += [f"vt {u:.6f} {v:.6f}" for u, v in flat.tolist()]
+    lines += ["f " + " ".join(f"{k + 1}/{k + 1}" for k in face) for face in faces.tolist()]
+    (folder / "head_template.obj").write_text("\n".join(lines) + "\n")
+
+
+def _cut(head: Head) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which vertices are kept, which faces, and these in FLAME's numbering, as many as FLAME's."""
+    keep = np.ones(len(head.template), bool)
+    shoulders = head.regions["shoulders"].nonzero()[:, 0].numpy()
+    keep[shoulders[: len(head.template) - VERTICES]] = False
+    new = np.cumsum(keep) - 1
+    faces = head.faces.numpy()
+    rows = np.flatnonzero(keep[faces].all(axis=1))
+    kept = new[faces[rows]]
+    padding = np.repeat(kept[:1], FACES - len(kept), axis=0)
+    return keep, rows, np.concatenate([kept, padding])
 
 
 def _arrays(head: Head, keep: np.ndarray, faces: np.ndarray) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from avatars.tracking.outline import overlap_of_outlines
 from avatars.tracking.pictures import read_mask
 from avatars.tracking.track import Track, crop_camera
 from avatars.tracking.track_video import track_video
+from benchmarks.heads_measures import against_truth
 from dnr.errors import InputError
 from dnr.geometry.cameras import Camera
 from dnr.raster.rasterize import rasterize
@@ -35,9 +36,15 @@ def actor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def tracked(actor: Path) -> tuple[Path, Track]:
+def rough() -> list[Track]:
+    """What landmarks alone say, once `tracked` is there."""
+    return []
+
+
+@pytest.fixture(scope="module")
+def tracked(actor: Path, rough: list[Track]) -> tuple[Path, Track]:
     out = actor.parent / "track"
-    return out, track_video(actor / "actor.mp4", out)
+    return out, track_video(actor / "actor.mp4", out, None, rough.append)
 
 
 def truth_views(truth: Truth) -> tuple[Motion, Camera]:
@@ -73,6 +80,17 @@ def test_the_outline_is_that_of_the_mask(tracked: tuple[Path, Track]) -> None:
         for offsets in (torch.zeros_like(track.offsets), track.offsets)
     ]
     assert overlaps[1] > 0.94 and overlaps[1] > overlaps[0] + 0.01
+
+
+def test_pictures_bring_the_surface_nearer_to_the_truth(
+    actor: Path, tracked: tuple[Path, Track], rough: list[Track]
+) -> None:
+    """Fourteen small frames; the benchmark has two hundred large ones."""
+    truth = load_truth(actor)
+    before, after = (against_truth(track, truth) for track in (rough[0], tracked[1]))
+    assert after["face_error"] < min(before["face_error"], 2.2)
+    assert after["head_error"] < 0.9 * before["head_error"]
+    assert not torch.equal(rough[0].identity, tracked[1].identity)
 
 
 def test_the_report_and_the_table_are_there(tracked: tuple[Path, Track]) -> None:

@@ -21,7 +21,7 @@ from dnr.geometry.meshes import Mesh
 
 SHAPES = 100  # FLAME's first; the others are finer than a video shows
 NAME = "flame"
-_SAME = ("lips", "ears", "scalp", "neck", "face", "left_eyeball", "right_eyeball")
+_SAME = ("lips", "scalp", "neck", "face", "left_eyeball", "right_eyeball")
 
 
 def flame_head(
@@ -92,6 +92,7 @@ def _regions(masks: dict[str, Tensor], other: Head) -> dict[str, Tensor]:
     """FLAME's parts under this program's names; empty where FLAME has none, as for teeth."""
     regions = {name: torch.zeros_like(masks["face"]) for name in other.regions}
     regions |= {name: masks[name] for name in _SAME}
+    regions["ears"] = masks["left_ear"] | masks["right_ear"]
     regions["shoulders"] = masks.get("boundary", regions["neck"])
     regions["eyelids"] = masks.get("eye_region", regions["face"])
     return regions

@@ -13,7 +13,7 @@ from avatars.tracking.points import Pose
 
 GROUPS = {  # what the expressions' names begin with, and how much bends of their courses cost
     "lids": (("eye",), 0.3),
-    "mouth": (("jaw", "mouth", "tongue", "cheek"), 0.5),
+    "mouth": (("jaw", "mouth", "tongue", "cheek"), 0.7),
     "brows": (("brow", "nose"), 8.0),
 }
 POSE_COST, GAZE_COST = 8.0, 1.0
@@ -21,7 +21,7 @@ ROUNDS = 3  # of telling motion from noise
 LEAST_FRAMES = 5
 NEAR = 7  # frames
 STILL = 0.2  # of the frames show noise and little else
-MOTION = 3.0  # times the noise: what bends so much is meant
+MOTION = 3.5  # times the noise: what bends so much is meant
 LEAST = 1e-6  # noise of what never changes
 MOST_POSE = 9 * [0.005] + 3 * [0.0001]  # entries of the rotation; metres
 MOST_EXPRESSION, MOST_GAZE = 0.1, 0.01
