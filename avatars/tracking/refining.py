@@ -81,7 +81,7 @@ def refine(head: Head, fitted: Fitted, studio: Studio, show: Callable[[int], obj
         keep(whole, frame, found.motions)
         error[frame], covered[frame] = found.error, found.covered
         show(picture.number + 1)
-    steady = steadied(head, whole)
+    steady = steadied(head, whole, by_pictures=True)
     return Refined(person.identity, person.offsets, steady, error, covered)
 
 

@@ -13,10 +13,11 @@ from avatars.tracking.points import Pose
 
 GROUPS = {  # what the expressions' names begin with, and how much bends of their courses cost
     "lids": (("eye",), 0.3),
-    "mouth": (("jaw", "mouth", "tongue", "cheek"), 0.7),
-    "brows": (("brow", "nose"), 8.0),
+    "mouth": (("jaw", "mouth", "tongue"), 0.15),
+    "brows": (("brow", "nose", "cheek"), 8.0),
 }
 POSE_COST, GAZE_COST = 8.0, 1.0
+BY_PICTURES = 5.0  # times the cost, of mouths that pictures corrected: they tremble more
 ROUNDS = 3  # of telling motion from noise
 LEAST_FRAMES = 5
 NEAR = 7  # frames
@@ -28,7 +29,7 @@ MOST_EXPRESSION, MOST_GAZE = 0.1, 0.01
 """Noise beyond that is motion: in films that shake throughout no frame is still."""
 
 
-def steadied(head: Head, motions: Motions) -> Motions:
+def steadied(head: Head, motions: Motions, by_pictures: bool = False) -> Motions:
     """The courses that bend least and stay near the given ones, group by group.
 
     All columns of a group go through the same filter, so that what makes up for each other (a turn
@@ -43,8 +44,9 @@ def steadied(head: Head, motions: Motions) -> Motions:
     left, _, right = torch.linalg.svd(pose[:, :9].reshape(-1, 3, 3))  # back to rotations
     eyes = smoothed(gaze.flatten(1).cpu().numpy(), GAZE_COST, MOST_GAZE)
     courses = expression.clone()
-    for beginnings, cost in GROUPS.values():
-        columns = [k for k, name in enumerate(head.expression_names) if name.startswith(beginnings)]
+    for name, (beginnings, cost) in GROUPS.items():
+        cost = BY_PICTURES * cost if by_pictures and name == "mouth" else cost
+        columns = [k for k, word in enumerate(head.expression_names) if word.startswith(beginnings)]
         course = smoothed(expression[:, columns].cpu().numpy(), cost, MOST_EXPRESSION)
         courses[:, columns] = torch.from_numpy(course).to(expression).clamp(0, 1)
     eyes = torch.from_numpy(eyes).to(gaze).reshape_as(gaze)
