@@ -27,7 +27,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 @pytest.mark.slow
 def test_20000_frames_take_the_memory_of_200(tmp_path: Path) -> None:
-    run = toy_run(tmp_path / "run")
+    small: dict[str, object] = {"has_layers": False, "moving_channels": 0, "widths": (4, 4)}
+    run = toy_run(tmp_path / "run", **small)
     some = toy_performance(load_head(), 200)
     peaks = []
     for times in (1, 100):

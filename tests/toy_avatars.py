@@ -95,9 +95,9 @@ def toy_saved(avatar: Avatar, rest: Neutral, clip: Clip, plate: np.ndarray) -> S
     return SavedAvatar(avatar, rest, ends, around, {"consent": "a toy"})
 
 
-def toy_run(folder: Path) -> Path:
+def toy_run(folder: Path, **changes: object) -> Path:
     """The run folder of an avatar."""
     clip, plate = toy_clip()
-    avatar, rest = toy_start(clip, plate)
+    avatar, rest = toy_start(clip, plate, **changes)
     save_avatar(folder, toy_saved(avatar, rest, clip, plate))
     return folder
