@@ -8,8 +8,9 @@ from typing import Any
 
 from benchmarks.capture_truth import camera_errors
 from benchmarks.timing import threads
+from dnr.capture.albums import photos_in
 from dnr.capture.build import CaptureOptions, build_capture
-from dnr.capture.folder import load_views
+from dnr.capture.folder import View, load_views
 from dnr.files import read_json
 from dnr.training.options import TrainOptions
 from dnr.training.run import train
@@ -33,7 +34,9 @@ def measure_photos(
     row |= {"placed": f"{poses['registered']} of {poses['photos']}"}
     row |= {"reprojection, px": poses["reprojection_error_px"]}
     if known is not None:
-        row |= camera_errors(load_views(beside)[0], load_views(known)[0]).row()
+        taken = photos_in(photos)  # collecting has numbered them in this order
+        views = [view._replace(name=taken[_number(view)].name) for view in load_views(beside)[0]]
+        row |= camera_errors(views, load_views(known)[0]).row()
     row |= {"covered, %": round(100 * proxy["coverage_mean"], 2)}
     row |= {"worst photo, %": round(100 * proxy["coverage_worst"], 2)}
     row |= {"depth error, %": round(100 * proxy["depth_error"], 3)}
@@ -44,3 +47,7 @@ def measure_photos(
         row[f"averaged texture, {title}"] = round(average, 2)
         row[f"above it, {title}"] = round(ours - average, 2)
     return row | {"capture, CPU s": round(made - began), "training, CPU s": round(trained - made)}
+
+
+def _number(view: View) -> int:
+    return int(Path(view.name).stem)

@@ -258,15 +258,16 @@ def edit(options: Edit) -> None:
 
 def capture(options: MakeCapture) -> None:
     """Make or finish the capture folder, and say how it went."""
-    from dnr.capture.build import CaptureOptions, build_capture, quality_table
+    from dnr.capture.build import CaptureOptions, build_capture
+    from dnr.capture.quality import quality_table
 
     settings = CaptureOptions(
         options.frames, options.yes, options.object, options.surface, options.mesh
     )
     for note in build_capture(options.source, options.out, settings):
         print(note)
-    for what, measured, verdict in quality_table(options.out) if options.check else []:
-        print(f"{what:<28}{measured:<14}{verdict}")
+    for row in quality_table(options.out) if options.check else []:
+        print(f"{row.what:<28}{row.measured:<14}{row.verdict:<10}{row.meaning}")
     print(f"capture: {options.out}\npictures: {options.out / 'report'}")
 
 

@@ -127,17 +127,18 @@ def _mesh_beside(source: Path) -> Path | None:
 
 
 def _claim(source: Path, out: Path, options: CaptureOptions) -> dict[str, Any]:
-    """The record of the work so far; a new one in an empty folder."""
+    """The record of the work so far; a new one in a folder where none has come to anything."""
     if not source.exists():
         raise InputError(f"there is no {source}. Name a video, a folder of photos or a project.")
     about = {"source": str(source.resolve()), "frames": options.frames, "object": options.object}
     about |= {"mesh": str(options.mesh.resolve())} if options.mesh else {}
     if (out / "capture.json").is_file():
         record = read_json(out / "capture.json")
-        if {key: record.get(key, False) for key in about} != about:
+        if {key: record.get(key, False) for key in about} == about:
+            return record
+        if (out / "images").exists():
             raise InputError(f"{out} holds another capture; remove it or choose another folder.")
-        return record
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is not empty; remove it or choose another folder.")
     record = about | {"notes": []}
     write_json(out / "capture.json", record)
@@ -200,7 +201,7 @@ def _reconstruct(
     stored = out / "cache" / "depths.npz"
     if not stored.is_file():
         depths = find_depths(photos.of("train"))
-        draw_cameras(out / "report", depths)
+        draw_cameras(out / "report", photos.of("train"), depths)
         draw_depths(out / "report", photos.of("train"), depths)
         save_depths(stored, depths)
     depths = load_depths(stored, photos.of("train"))
@@ -237,31 +238,3 @@ def _surface(photos: Photos, depths: Depths, record: dict[str, Any], source: Pro
         mesh = poisson_proxy(photos, depths)
         record["notes"].append(f"a Poisson surface was made instead of a fused one: {error}")
         return mesh
-
-
-def quality_table(out: Path) -> list[tuple[str, str, str]]:
-    """(what, measured, whether it is good) of a finished capture."""
-    record = read_json(out / "capture.json")
-    poses, proxy = record.get("poses", {}), record.get("proxy", {})
-    rows = []
-    if poses:
-        share = poses["registered"] / max(poses["photos"], 1)
-        text = f"{poses['registered']} of {poses['photos']}"
-        rows.append(("photos placed", text, _verdict(share, 0.95, 0.5)))
-        error = poses["reprojection_error_px"]
-        rows.append(("reprojection error", f"{error:.2f} px", _verdict(-error, -0.7, -1.5)))
-        angle = poses["median_angle_deg"]
-        rows.append(("angle between rays", f"{angle:.1f} deg", _verdict(angle, 8, 3)))
-    if proxy:
-        worst = proxy["coverage_worst"]
-        rows.append(("worst photo covered", f"{100 * worst:.2f} %", _verdict(worst, 0.97, 0.9)))
-        known = proxy["confirmed"]
-        rows.append(("depth confirmed", f"{100 * known:.0f} %", _verdict(known, 0.5, 0.25)))
-        error = proxy["depth_error"]
-        text = f"{100 * error:.2f} %"
-        rows.append(("depth of mesh and photos", text, _verdict(-error, -0.0025, -0.01)))
-    return rows
-
-
-def _verdict(value: float, good: float, usable: float) -> str:
-    return "good" if value >= good else "usable" if value >= usable else "poor"

@@ -20,7 +20,7 @@ KINDS = (  # COLMAP's models, and whether the axis may meet the picture beside i
 )
 MAPPED = "SIMPLE_RADIAL"  # while photos are placed
 FEW, KINDS_OF_FEW = 30, 2  # so few photos cannot tell more kinds apart
-WORTH = 0.005  # of the error: what a further kind must take away to be believed
+WORTH = 0.0025  # of the error: what a further kind must take away to be believed
 
 
 def with_fitting_lens(pycolmap: Any, model: Any) -> Any:

@@ -16,13 +16,15 @@ from dnr.raster.rasterize import rasterize
 from dnr.raster.surface import interpolate
 
 VIEWS = 6
+ATLAS_VIEWS = 24  # photos that colour the atlas
 MAP_SIDE = 700
 CAPTIONS = {
-    "cameras.png": "cameras (red) and points of the scene, from above",
+    "cameras.png": "cameras (red) and points of the scene, from where the cameras spread widest",
     "depths.png": "depth: red is near, pale was filled in between, black is unknown",
-    "normals.png": "normals of the mesh",
-    "atlas.png": "the mesh in the texture",
+    "normals.png": "normals of the mesh: blue faces the camera, red the right, green up",
+    "atlas.png": "the mesh in the texture, in the colours that the photos show there",
 }
+TOWARDS = np.array([1, -1, -1], np.float32)  # right, up and towards the camera are bright
 MOST_BYTES = 64 << 20
 
 
@@ -39,9 +41,9 @@ def stored_pictures(folder: Path) -> list[tuple[str, np.ndarray]]:
     return found
 
 
-def draw_cameras(out: Path, depths: Depths) -> None:
-    """Write cameras.png: where the photos were taken, and points of the scene, from above."""
-    write_png(out / "cameras.png", _map(depths))
+def draw_cameras(out: Path, photos: Photos, depths: Depths) -> None:
+    """Write cameras.png: where the photos were taken, and points of the scene."""
+    write_png(out / "cameras.png", _map(depths, photos))
 
 
 def draw_depths(out: Path, photos: Photos, depths: Depths) -> None:
@@ -61,10 +63,14 @@ def draw_surface(out: Path, mesh: Mesh, photos: Photos) -> None:
     for index in _chosen(photos):
         camera = photos.cameras[index]
         fragments = rasterize(mesh.vertices, mesh.faces, camera)
-        normal = interpolate(fragments, mesh, camera).normal[0].numpy()
-        columns.append([photos[index].rgb, np.rint(127.5 * (normal + 1)).astype(np.uint8)])
+        normal = interpolate(fragments, mesh, camera).normal[0]
+        seen = (normal @ camera.world_to_camera[0, :3, :3].T).numpy() * TOWARDS
+        picture = np.rint(127.5 * (seen + 1)).astype(np.uint8)
+        columns.append(
+            [photos[index].rgb, picture * (fragments.face_id[0] >= 0).numpy()[..., None]]
+        )
     write_png(out / "normals.png", _side_by_side(columns))
-    write_png(out / "atlas.png", _atlas(mesh))
+    write_png(out / "atlas.png", _atlas(mesh, _face_colours(mesh, photos)))
 
 
 def _chosen(photos: Photos) -> list[int]:
@@ -87,23 +93,25 @@ def _side_by_side(columns: list[list[np.ndarray]]) -> np.ndarray:  # uint8 [H, W
     return np.concatenate(padded, axis=1)
 
 
-def _map(depths: Depths) -> np.ndarray:  # uint8 [S, S, 3]
-    """Points (black) and cameras (red, with their viewing direction), seen along the direction
-    in which the cameras are spread least."""
+def _map(depths: Depths, photos: Photos) -> np.ndarray:  # uint8 [S, S, 3]
+    """Points in the photos' colours, and cameras (red, with their viewing direction), seen along
+    the direction in which the cameras are spread least."""
     centres = np.array([view.centre for view in depths.views])
     forward = np.array([view.world_to_camera[2, :3] for view in depths.views])
-    points = depths.points.positions
+    points, colours = depths.points.positions, _point_colours(depths, photos)
     if len(points):
         low, high = np.percentile(points, [2, 98], axis=0)
-        points = points[((points >= low) & (points <= high)).all(axis=1)]
+        inside = ((points >= low) & (points <= high)).all(axis=1)
+        points, colours = points[inside], colours[inside]
     everything = np.concatenate([points, centres])
     middle = everything.mean(axis=0)
     axes = np.linalg.svd(centres - centres.mean(axis=0), full_matrices=False)[2][:2]
     flat = (everything - middle) @ axes.T
     scale = 0.45 * MAP_SIDE / max(np.abs(flat).max(), 1e-9)
     picture = np.full((MAP_SIDE, MAP_SIDE, 3), 255, np.uint8)
-    places = np.rint(flat * scale + MAP_SIDE / 2).astype(int).clip(0, MAP_SIDE - 1)
-    picture[places[: len(points), 1], places[: len(points), 0]] = 60
+    places = np.rint(flat * scale + MAP_SIDE / 2).astype(int).clip(1, MAP_SIDE - 1)
+    for shift in ((0, 0), (0, -1), (-1, 0), (-1, -1)):
+        picture[places[: len(points), 1] + shift[0], places[: len(points), 0] + shift[1]] = colours
     directions = np.rint(forward @ axes.T * 0.05 * MAP_SIDE).astype(int)
     for place, direction in zip(places[len(points) :], directions, strict=True):
         start = (int(place[0]), int(place[1]))
@@ -113,10 +121,38 @@ def _map(depths: Depths) -> np.ndarray:  # uint8 [S, S, 3]
     return picture
 
 
-def _atlas(mesh: Mesh) -> np.ndarray:  # uint8 [S, S, 3]
-    """The triangles in the texture."""
+def _point_colours(depths: Depths, photos: Photos) -> np.ndarray:  # uint8 [N, 3]
+    """What the first photo that found each point shows there."""
+    colours = np.zeros((len(depths.points.positions), 3), np.uint8)
+    for index, view in enumerate(depths.views):
+        own = depths.points.pairs[:, 0] == index
+        place = view.project(depths.points.positions[own])[:, :2].astype(int)
+        last = np.array(view.grey.shape)[::-1] - 1
+        column, row = place.clip(0, last).T
+        colours[own] = photos[index].rgb[row, column]
+    return colours
+
+
+def _face_colours(mesh: Mesh, photos: Photos) -> np.ndarray:  # uint8 [F, 3]
+    """The mean colour that some photos show of each face; grey where none of them does."""
+    sums, count = np.zeros((len(mesh), 3)), np.zeros(len(mesh))
+    for index in np.linspace(0, len(photos) - 1, min(ATLAS_VIEWS, len(photos))).astype(int):
+        face = rasterize(mesh.vertices, mesh.faces, photos.cameras[index]).face_id[0].numpy()
+        hit = (face >= 0) & (photos[index].valid == 255)
+        count += np.bincount(face[hit], minlength=len(mesh))
+        for channel in range(3):
+            sums[:, channel] += np.bincount(
+                face[hit], photos[index].rgb[hit][:, channel], len(mesh)
+            )
+    colours = np.where(count[:, None] > 0, sums / np.maximum(count, 1)[:, None], 200)
+    return np.rint(colours).astype(np.uint8)
+
+
+def _atlas(mesh: Mesh, colours: np.ndarray) -> np.ndarray:  # uint8 [S, S, 3]
+    """The triangles in the texture, on white."""
     corners = mesh.uvs[mesh.uv_faces].numpy() * (1, -1) + (0, 1)  # v points up, rows down
-    lines = np.rint(corners * (MAP_SIDE * 2 - 1)).astype(np.int32)
+    places = np.rint(corners * (MAP_SIDE * 2 - 1)).astype(np.int32)
     picture = np.full((MAP_SIDE * 2, MAP_SIDE * 2, 3), 255, np.uint8)
-    cv2.polylines(picture, list(lines), True, (40, 70, 110), 1)
+    for triangle, colour in zip(places, colours.tolist(), strict=True):
+        cv2.fillConvexPoly(picture, triangle, colour, cv2.LINE_AA)
     return cv2.resize(picture, (MAP_SIDE, MAP_SIDE), interpolation=cv2.INTER_AREA)

@@ -42,7 +42,7 @@ def poisson_proxy(photos: Photos, depths: Depths) -> Mesh:
         if not len(surface[1]):
             raise InputError("the depths of the photos make no surface. Check their cameras.")
         shown.update(2)
-        mesh = with_shell(surface, box, depths.views)
+        mesh = with_shell(surface, box, photos.cameras, depths.views)
         shown.update(3)
     return mesh
 

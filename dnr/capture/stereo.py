@@ -15,6 +15,7 @@ from dnr.capture.agreement import votes
 from dnr.capture.blank_areas import spanned_depth
 from dnr.capture.depth_maps import confirmed_depth
 from dnr.capture.neighbours import SOURCES, Neighbourhood, find_neighbourhoods
+from dnr.capture.outlines import without_spread
 from dnr.capture.patch_match import Planes, match_planes
 from dnr.capture.photos import Photos
 from dnr.capture.sparse_points import SparsePoints, triangulate_features
@@ -70,7 +71,7 @@ def find_depths(photos: Photos) -> Depths:
     found = _each(planes_of, usable, "finding depths")
     planes = dict(zip(usable, found, strict=True))
     confirmed = _confirmed(views, places, planes)
-    return Depths(views, points, confirmed, _spanned(views, places, confirmed))
+    return Depths(views, points, *settled(views, places, confirmed))
 
 
 def stereo_views(photos: Photos) -> list[StereoView]:
@@ -101,19 +102,24 @@ def _confirmed(
     return list(_in_threads(carve, range(len(views))))
 
 
-def _spanned(
+def settled(
     views: list[StereoView], places: list[Neighbourhood], confirmed: list[np.ndarray]
-) -> list[np.ndarray]:
-    """Depths over blank areas, where what other views measured or spanned agrees with them."""
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """The confirmed depths, and depths over blank areas where what other views measured or spanned
+    agrees with them; both without what things spread over their outlines."""
 
-    def agreed(index: int) -> np.ndarray:
+    def agreed(index: int) -> tuple[np.ndarray, np.ndarray]:
         said = votes(index, views, guesses[index], whole, places[index].sources)
         sure = (said.agreeing >= LEAST_AGREEING) & (2 * said.through <= said.agreeing)
-        return np.where(sure & views[index].usable, guesses[index], 0)
+        spanned = np.where(sure & views[index].usable, guesses[index], 0)
+        # Only now: features of a wall also spread, but there what lies between them is known.
+        kept = without_spread(np.maximum(confirmed[index], spanned), views[index].grey) > 0
+        return confirmed[index] * kept, spanned * kept
 
     guesses = _each(spanned_depth, confirmed, "filling blank areas")
     whole = [np.maximum(*pair) for pair in zip(confirmed, guesses, strict=True)]
-    return list(_in_threads(agreed, range(len(views))))
+    kept, spanned = zip(*_in_threads(agreed, range(len(views))), strict=True)
+    return list(kept), list(spanned)
 
 
 def save_depths(path: Path, depths: Depths) -> None:

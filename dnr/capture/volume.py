@@ -12,7 +12,8 @@ from dnr.capture.stereo_views import StereoView
 
 VOXELS_ALONG_DIAGONAL = 500
 MOST_VOXELS = 40_000_000  # 8 bytes each: two grids
-TRUNCATION = 4.0  # voxels, to both sides of a surface
+TRUNCATION = 3.0  # voxels, to both sides of a surface
+SOLID = 0.5  # of the truncation: deeper behind a surface, ever less is known. Thin things end.
 FREE_WEIGHT = 0.3  # of the space before a surface
 CLEAR = 0.5  # of the nearest depth that a photo measured: nothing stands in front of that
 CLEAR_VOXELS = (2, 12)  # around a camera, at least and at most
@@ -120,11 +121,13 @@ def _add_view(values, weights, low, voxel, matrix, depth, trust, clear):
                     continue
                 r, c = int(row), int(column)
                 before = (depth[r, c] - z) * along
-                if before < -1:
+                if before <= -1:
                     continue
                 weight = np.float32(1) if z < clear else trust[r, c]
                 if before > 1:
                     before = np.float32(1)
                     weight *= np.float32(FREE_WEIGHT)
+                elif before < -np.float32(SOLID):
+                    weight *= (np.float32(1) + before) / np.float32(1 - SOLID)
                 values[i, j, k] += weight * before
                 weights[i, j, k] += weight
