@@ -12,7 +12,7 @@ from avatars.heads.head import Head, Motion, head_vertices
 from avatars.tracking.outline import find_edges
 from dnr.geometry.cameras import Camera
 
-ROUNDS = 4  # the outline is made by other vertices when the head has grown
+ROUNDS, ROUNDS_MORE = 4, 1  # the outline is made by other vertices when the head has grown
 LEAST_M, MOST_M = -0.012, 0.06
 STIFFNESS = {"scalp": 0.02, "ears": 0.5, "face": 2.0}  # against one observed edge
 SMOOTH = 60.0  # against one observed edge: hair has no dents of the size of a vertex
@@ -25,11 +25,12 @@ def fit_offsets(
     motion: Motion,  # B frames
     cameras: Camera,  # their crops
     masks: np.ndarray,  # [B, S, S]
+    start: Tensor | None = None,  # [V], what is nearly right already
 ) -> Tensor:  # [V] metres along the normals at rest
     """The smoothest offsets that put the outlines where the masks end."""
     stiffness, bends = _stiffness(head), _bending(head)
-    offsets = torch.zeros(len(head.template)).to(identity)
-    for _ in range(ROUNDS):
+    offsets = torch.zeros(len(head.template)).to(identity) if start is None else start
+    for _ in range(ROUNDS if start is None else ROUNDS_MORE):
         vertices = head_vertices(head, identity, motion, offsets)
         edges = find_edges(head, vertices, cameras, masks)
         wanted = (offsets[edges.vertex] + edges.gap_m).cpu().numpy()

@@ -28,11 +28,12 @@ def learn_person(
     The texture of all frames together is compared with each of them: a shape is wrong where what
     lies on the skin moves otherwise than the skin when the head turns.
     """
+    offsets = None
     for _ in range(ROUNDS):
-        person = _with_looks(head, identity, motions, views)
+        person = _with_looks(head, identity, offsets, motions, views)
         motions, step = _joint_step(person, motions, views, priors)
-        identity = identity + step
-    return _with_looks(head, identity, motions, views)
+        identity, offsets = identity + step, person.offsets
+    return _with_looks(head, identity, offsets, motions, views)
 
 
 def _joint_step(
@@ -57,15 +58,17 @@ def _joint_step(
     return motions.stepped(step, priors), shared_step
 
 
-def _with_looks(head: Head, identity: Tensor, motions: Motions, views: list[View]) -> Person:
-    """Hair and looks that go with this shape and these motions."""
+def _with_looks(
+    head: Head, identity: Tensor, offsets: Tensor | None, motions: Motions, views: list[View]
+) -> Person:
+    """Hair and looks that go with this shape and these motions; `offsets` are from before."""
     size = views[0].image.shape[-1]
     frames = [motions.part(slice(k, k + 1)) for k in range(len(views))]
     cameras = [view_camera(m, v.lens, size) for m, v in zip(frames, views, strict=True)]
     masks = np.stack([(255 * view.mask).cpu().numpy() for view in views])
     still_neck = identity.new_zeros(len(views), 3)
     motion = Motion(motions.expression, motions.gaze, still_neck)
-    offsets = fit_offsets(head, identity, motion, join_cameras(cameras), masks)
+    offsets = fit_offsets(head, identity, motion, join_cameras(cameras), masks, offsets)
     skin, sights, colours = skin_faces(head), [], []
     for moved, view, camera in zip(frames, views, cameras, strict=True):
         vertices = head_shape(head, identity, offsets, moved)

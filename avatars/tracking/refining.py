@@ -24,7 +24,7 @@ from avatars.tracking.priors import Priors, motion_priors
 from avatars.tracking.steady import steadied
 from dnr.footage import Footage
 
-KEYS = 20  # frames that identity, looks and hair are learnt from
+KEYS = 18  # frames that identity, looks and hair are learnt from
 
 
 class Refined(NamedTuple):
