@@ -82,7 +82,7 @@ class Driven(NamedTuple):
 
     actor: Actor
     pictures: list[np.ndarray]
-    drawn: np.ndarray  # [N, 478, 2] landmarks of the head as it was drawn
+    lips: np.ndarray  # [N] how far apart they were drawn, free of the head's distance
     ms: float  # of processor time for each picture
 
 
@@ -122,7 +122,12 @@ def driven(photo: Path, puppet: Puppet, clip: Clip, options: TransferOptions) ->
     began = time.process_time()
     pictures = [actor.picture(frame) for frame in frames]
     took = 1000 * (time.process_time() - began) / len(pictures)
-    return Driven(actor, pictures, np.stack([drawn_landmarks(puppet, f) for f in frames]), took)
+    lips = [_gap(drawn_landmarks(puppet, frame)) * float(frame.pose[0, 2, 3]) for frame in frames]
+    return Driven(actor, pictures, np.array(lips), took)
+
+
+def _gap(points: np.ndarray) -> float:  # [478, 2]
+    return float(np.linalg.norm(points[13] - points[14]))
 
 
 def found_points(pictures: list[np.ndarray]) -> tuple[np.ndarray, float]:
@@ -204,7 +209,7 @@ def cross_table(clips: list[Clip], photos: list[Path], rows: list[list[np.ndarra
             points, share = found_points(pictures)
             rows.append([small(read_portrait(photo).image), *chosen(pictures)])
             follows = correlations(clip.points, points)
-            lips = correlation(curves(clip.points)["mouth"], curves(drawn)["mouth"])
+            lips = correlation(curves(clip.points)["mouth"], drawn)
             cells = [f"{lips:.2f}", *(f"{follows[name]:.2f}" for name in CURVES)]
             lines.append(
                 [f"{clip.path.stem} drives {photo.stem}", *cells, f"{share:.0%}", f"{ms:.0f}"]

@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from posed_face import PHOTO, frontal_likeness
 
-from avatars.heads.files import load_head
-from avatars.heads.head import head_vertices, landmark_points, still
-from avatars.oneshot.likeness import Likeness, fit_likeness
+from avatars.heads.head import landmark_points
+from avatars.oneshot.likeness import Likeness
 from avatars.oneshot.lips import part, prepare_lips
 from avatars.oneshot.mouth import LOWER_LIP, UPPER_LIP, draw_mouth, prepare_mouth
 from avatars.oneshot.mouth_colours import NOSTRILS, mouth_colours
@@ -15,24 +15,17 @@ from avatars.oneshot.pose_points import Shown, shown_points, source_points
 from avatars.oneshot.teeth import seat_teeth
 from avatars.transfer.performance import Frame
 
-SIZE = (300, 360)
 SKIN = np.array([180, 130, 110], np.uint8)
 
 
 @pytest.fixture(scope="module")
 def likeness() -> Likeness:
-    """A face that looks at us, 160 pixels wide."""
-    head = load_head()
-    pose = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    vertices = head_vertices(head, torch.zeros(len(head.identity)), still(head))[0] @ pose.T
-    points = landmark_points(head, (vertices + torch.tensor([0.0, 0, 0.6]))[None])[0]
-    pixels = 500 * points[:, :2] / points[:, 2:] + torch.tensor([SIZE[1] / 2, SIZE[0] / 2])
-    return fit_likeness(head, pixels.numpy(), SIZE)
+    return frontal_likeness()
 
 
 def face(likeness: Likeness, hole: float) -> np.ndarray:
     """Skin, and nostrils that are darker by a factor."""
-    picture = np.full((*SIZE, 3), SKIN, np.uint8)
+    picture = np.full((*PHOTO, 3), SKIN, np.uint8)
     low = likeness.landmarks[list(NOSTRILS)].min(axis=0).astype(int)
     high = likeness.landmarks[list(NOSTRILS)].max(axis=0).astype(int) + 1
     picture[low[1] : high[1], low[0] : high[0]] = hole * SKIN

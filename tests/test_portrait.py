@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
+from posed_face import PHOTO, posed_face
 
 from avatars.detectors.faces import LEFT_EYE_OUTER, NUM_POINTS, RIGHT_EYE_OUTER, Face
-from avatars.heads.files import load_head
-from avatars.heads.head import head_vertices, landmark_points, still
-from avatars.heads.rotations import rotation_matrices
 from avatars.oneshot import actor
 from avatars.oneshot.choose_face import choose_face
 from avatars.oneshot.portrait import LONGEST_SIDE, read_portrait
-from avatars.transfer.neutral import FACING
 from dnr.errors import InputError
 
 SIZE = (96, 80)
@@ -140,16 +135,12 @@ def test_faces_that_cannot_be_used_are_refused() -> None:
 def test_faces_turned_far_aside_are_refused_and_half_turned_ones_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Image.new("RGB", (360, 300), (150, 120, 110)).save(tmp_path / "a.png")
-    head = load_head()
-    rest = head_vertices(head, torch.zeros(len(head.identity)), still(head))
+    Image.new("RGB", (PHOTO[1], PHOTO[0]), (150, 120, 110)).save(tmp_path / "a.png")
     monkeypatch.setattr(actor, "mediapipe_detector", lambda: None)
-    everything = np.ones((300, 360), np.float32)
+    everything = np.ones(PHOTO, np.float32)
     monkeypatch.setattr(actor, "mediapipe_masker", lambda: lambda _: everything)
     for degrees in (62, 36):
-        turn = rotation_matrices(torch.tensor([0.0, math.radians(degrees), 0.0]))
-        local = landmark_points(head, rest @ (turn @ FACING).T + torch.tensor([0, 0, 0.6]))[0]
-        pixels = (500 * local[:, :2] / local[:, 2:] + torch.tensor([180, 150])).numpy()
+        pixels = posed_face(degrees)
         monkeypatch.setattr(actor, "choose_face", lambda *_, points=pixels: points)
         if degrees > actor.MOST_TURNED_DEG:
             with pytest.raises(InputError, match=r"a\.png is turned away by \d\d degrees"):

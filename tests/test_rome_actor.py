@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from posed_face import PHOTO, frontal_likeness
 from small_rome import SmallDeca, SmallNetworks
 
 from avatars.deca.camera import project
@@ -14,9 +15,8 @@ from avatars.flame.arkit_map import ArkitMap
 from avatars.flame.kit import FlameKit
 from avatars.flame.model import Flame
 from avatars.heads.files import load_head
-from avatars.heads.head import head_vertices, landmark_points, still
 from avatars.heads.rotations import rotation_matrices
-from avatars.oneshot.likeness import Likeness, fit_likeness
+from avatars.oneshot.likeness import Likeness
 from avatars.reenact.actors import find_actor
 from avatars.reenact.options import ReenactOptions
 from avatars.rome.actor import puppet
@@ -27,8 +27,6 @@ from avatars.rome.surface import rome_surface
 from avatars.transfer.performance import Frame
 from dnr.errors import InputError
 from dnr.images import write_png
-
-PHOTO = (300, 360)
 
 
 @pytest.fixture
@@ -88,12 +86,7 @@ def test_the_eyes_go_where_the_tracked_head_has_them(standing: Standing, generat
 
 @pytest.fixture(scope="module")
 def likeness() -> Likeness:
-    head = load_head()
-    pose = torch.diag(torch.tensor([1.0, -1.0, -1.0]))
-    vertices = head_vertices(head, torch.zeros(len(head.identity)), still(head))[0] @ pose.T
-    points = landmark_points(head, (vertices + torch.tensor([0.0, 0, 0.6]))[None])[0]
-    pixels = 500 * points[:, :2] / points[:, 2:] + torch.tensor([PHOTO[1] / 2, PHOTO[0] / 2])
-    return fit_likeness(head, pixels.numpy(), PHOTO)
+    return frontal_likeness()
 
 
 def test_pictures_follow_the_performance(likeness: Likeness, generator) -> None:

@@ -40,6 +40,17 @@ def eye_distance(head: Head, identity: Tensor) -> Tensor:  # [I] -> []
     return (rest[OUTER_CORNERS[1]] - rest[OUTER_CORNERS[0]]).norm()
 
 
+def face_size(head: Head, identity: Tensor) -> Tensor:  # [I] -> []
+    """How large somebody's face is beside another's; only ratios mean anything.
+
+    Fitted to one photo, the distance between the eyes and the extent of the whole face are each off
+    by a per cent, which moves a face that travels by its own height visibly. Their mean is less so.
+    """
+    rest = landmark_points(head, at_rest(head, identity)[None])[0]
+    extent = (rest - rest.mean(dim=0)).square().sum(dim=1).mean().sqrt()
+    return (extent * eye_distance(head, identity)).sqrt()
+
+
 def face_middle(head: Head, identity: Tensor) -> Tensor:  # [I] -> [3]
     """The mean of the landmarks at rest, in the head frame."""
     return landmark_points(head, at_rest(head, identity)[None])[0].mean(dim=0)

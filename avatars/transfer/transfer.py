@@ -20,7 +20,7 @@ from avatars.transfer.limits import (
     soft_clamp,
 )
 from avatars.transfer.neutral import Neutral, neck_joint, region_of
-from avatars.transfer.openings import CLOSES, eye_distance, face_middle, openings
+from avatars.transfer.openings import CLOSES, eye_distance, face_middle, face_size, openings
 from avatars.transfer.performance import Performance
 from avatars.transfer.smooth import (
     EXPRESSION_STEP,
@@ -111,7 +111,7 @@ def _expression(
     parts = [options.drives(region_of(name)) for name in person.head.expression_names]
     switch = options.strength * torch.tensor(parts).to(driven)
     # Expressions move skin by metres: on a head that was fitted smaller they say more.
-    sizes = [eye_distance(person.head, identity) for identity in (person.identity, driver.identity)]
+    sizes = [face_size(person.head, identity) for identity in (person.identity, driver.identity)]
     grown = sizes[0] / sizes[1]
     result = person.rest.expression + switch * grown * (driven - driver_rest.expression)
     result = _limited(result, person.limits)
@@ -166,12 +166,14 @@ def _pose(
     strength = options.pose_strength if options.drives("pose") else 0.0
     turns, moves = strength * turns, strength * moves
     # Sideways people move by shares of their own size; depth changes a picture by its ratio.
-    unit = eye_distance(person.head, person.identity)
-    sideways = moves[:, :2] * unit / eye_distance(person.head, driver.identity)
+    larger = face_size(person.head, person.identity) / face_size(person.head, driver.identity)
+    sideways = moves[:, :2] * larger
     moves = torch.cat([sideways, moves[:, 2:] * person.rest.neck[2] / driver_rest.neck[2]], dim=1)
     if person.limits is not None:
         turns = soft_clamp(turns, person.limits.turn, TURN_MARGIN)
-        moves = soft_clamp(moves, person.limits.place, PLACE_MARGIN * unit)
+        moves = soft_clamp(
+            moves, person.limits.place, PLACE_MARGIN * eye_distance(person.head, person.identity)
+        )
     rotations = rotation_matrices(turns) @ person.rest.rotation
     joint = neck_joint(person.head, person.identity)
     places = person.rest.neck + moves - rotations @ joint
@@ -186,7 +188,7 @@ def _moves(driver: Performance, driver_rest: Neutral, person: Person) -> Tensor:
     """
     head, pose = person.head, driver.head_to_camera
     theirs, own = (face_middle(head, identity) for identity in (driver.identity, person.identity))
-    size = eye_distance(head, driver.identity) / eye_distance(head, person.identity)
+    size = face_size(head, driver.identity) / face_size(head, person.identity)
     joint = theirs + size * (neck_joint(head, person.identity) - own)
     apart = joint - neck_joint(head, driver.identity)
     rest = driver_rest.neck + driver_rest.rotation @ apart
