@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.capture_truth import similarity
 from dnr.capture.posed_photos import write_transforms
 from dnr.capture.poses import TOO_FEW_DETAILS, Registration, register
 from dnr.errors import InputError
@@ -18,16 +19,6 @@ from dnr.synthetic.viewpoints import aim
 
 pytest.importorskip("pycolmap")
 SIZE = (270, 330)
-
-
-def similarity(source: np.ndarray, target: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Scale, rotation and translation that take `source` [N, 3] onto `target` (Umeyama, 1991)."""
-    a, b = source - source.mean(axis=0), target - target.mean(axis=0)
-    left, scales, right = np.linalg.svd(b.T @ a)
-    sign = np.array([1, 1, np.sign(np.linalg.det(left @ right))])
-    rotation = left @ np.diag(sign) @ right
-    scale = float((scales * sign).sum() / (a**2).sum())
-    return scale, rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0)
 
 
 @pytest.mark.slow
