@@ -228,3 +228,13 @@ def test_blank_photos_from_one_line_of_sight_are_refused(views) -> None:
     same = [view._replace(world_to_camera=views[0].world_to_camera) for view in blank]
     with pytest.raises(InputError, match="too few details"):
         find_neighbourhoods(same, triangulate_features(same))
+
+
+def test_a_stray_point_at_infinity_widens_no_range_of_depths(views) -> None:
+    points = triangulate_features(views)
+    plain = find_neighbourhoods(views, points)
+    away = views[0].centre + np.array([[0.01, 0.0, 1.0]]) * 1e12
+    pairs = np.concatenate([points.pairs, [[0, 1]]])
+    stray = SparsePoints(np.concatenate([points.positions, away]), pairs)
+    for before, after in zip(plain, find_neighbourhoods(views, stray), strict=True):
+        assert after.farthest < 1.2 * before.farthest and after.nearest > 0.9 * before.nearest
