@@ -27,7 +27,7 @@ BEGIN, FULL = 0.02, 0.06  # opening over width, beyond the photo's, at which the
 ROUND, ARCH = 0.6, 0.8
 FINER = 2  # rows of teeth are drawn so many times as large, for smooth rims
 TOOTH_RAD, JAW_M = 0.22, 0.012
-BARED_BY_SMILE, BARED_BY_CHIN = 0.5, 0.5
+BARED_BY_SMILE, BARED_BY_CHIN = 0.3, 0.5
 """How far teeth come out, of what the mouth widens (upper), and the lower lip nears the chin."""
 
 
