@@ -14,12 +14,13 @@ import tyro
 
 from benchmarks.capture_photos import measure_photos
 from benchmarks.capture_scene import measure_scene
-from benchmarks.results import ROOT
-from benchmarks.tables import table
+from benchmarks.results import ROOT, Results
+from benchmarks.tables import provenance, table
 from dnr.cli import run_command
-from dnr.errors import InputError
 from dnr.synthetic.config import SceneConfig, SceneName
-from dnr.synthetic.scenes import SKETCHES
+
+SCENES, PHOTOS = "scenes", "photos"
+STAMP = ("commit", "date", "machine")
 
 
 @dataclass(frozen=True)
@@ -43,32 +44,39 @@ class CaptureBench:
     test_views: int = 20
     """More photos, on a path of their own."""
     out: Path = ROOT / "benchmarks" / "results" / "capture"
-    """Folder for photos, captures and runs; finished captures are used again."""
+    """Folder for photos, captures, runs and capture.json, whose rows are not measured again."""
 
 
 def bench(options: CaptureBench) -> str:
-    """The tables."""
+    """The table, after everything that is missing has been measured."""
     options.out.mkdir(parents=True, exist_ok=True)
+    results = Results.open(options.out / "capture.json")
+    asked: dict[str, Any] = {"size": options.size}
     if options.photos is not None:
-        if options.photos.is_file():
-            raise InputError(f"{options.photos} is no folder. Name a folder of photos.")
-        row = measure_photos(
-            options.photos, options.size, options.steps, options.cameras, options.out
-        )
-        return upright([row])
-    rows = []
+        asked |= {"photos": str(options.photos.resolve()), "steps": options.steps}
+        if not results.has(PHOTOS, **asked):
+            row = measure_photos(
+                options.photos, options.size, options.steps, options.cameras, options.out
+            )
+            results.add(PHOTOS, row | asked)
+        return _table(results, PHOTOS, asked)
+    asked |= {"seconds": options.seconds, "views": [options.train_views, options.test_views]}
     for name in options.scenes:
-        if name not in SKETCHES:
-            raise InputError(f"there is no scene {name}; choose from {', '.join(SKETCHES)}")
         side = (options.size, options.size)
         config = SceneConfig(name, side, options.train_views, options.test_views)
-        rows.append(measure_scene(config, options.seconds, options.out))
-    return upright(rows)
+        if not results.has(SCENES, scene=name, **asked):
+            results.add(SCENES, measure_scene(config, options.seconds, options.out) | asked)
+    return _table(results, SCENES, asked)
+
+
+def _table(results: Results, section: str, asked: dict[str, Any]) -> str:
+    rows = [row for row in results.sections[section] if asked.items() <= row.items()]
+    return upright(rows) + "\n\n" + provenance({section: rows})
 
 
 def upright(rows: list[dict[str, Any]]) -> str:
     """One column for each row, one line for each figure."""
-    keys = list(rows[0])
+    keys = [key for key in rows[0] if key not in STAMP]
     head = [keys[0], *(row[keys[0]] for row in rows)]
     return table(head, [[key, *(row[key] for row in rows)] for key in keys[1:]])
 

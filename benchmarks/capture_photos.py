@@ -30,7 +30,7 @@ def measure_photos(
         trained = time.process_time()
     record = read_json(beside / "capture.json")
     poses, proxy = record["poses"], record["proxy"]
-    row: dict[str, Any] = {"photos": f"{photos.resolve().parent.name}, {size} pixels high"}
+    row: dict[str, Any] = {"photos": photos.resolve().name}
     row |= {"placed": f"{poses['registered']} of {poses['photos']}"}
     row |= {"reprojection, px": poses["reprojection_error_px"]}
     if known is not None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.capture import upright
+from benchmarks import capture
 from benchmarks.capture_truth import (
     EVERY,
     camera_errors,
@@ -17,6 +17,7 @@ from benchmarks.capture_truth import (
 )
 from dnr.capture.folder import View
 from dnr.geometry.cameras import Camera
+from dnr.synthetic.config import SceneConfig
 from dnr.synthetic.viewpoints import aim, band
 
 TURN = np.array([[0.0, 0, 1], [1, 0, 0], [0, 1, 0]])
@@ -66,6 +67,17 @@ def test_points_that_cameras_see_and_their_distance(rng: np.random.Generator) ->
     assert np.allclose(fitted.of(ball), 2 * ball @ TURN.T + SHIFT)
 
 
-def test_rows_become_columns() -> None:
-    text = upright([{"scene": "a", "dB": 3}, {"scene": "b", "dB": 4}])
-    assert text.splitlines()[0] == "| scene | a | b |" and text.endswith("| dB | 3 | 4 |")
+def test_rows_become_columns_and_are_measured_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def figures(config: SceneConfig, seconds: float, out: Path) -> dict[str, object]:
+        measured.append(config.scene)
+        return {"scene": config.scene, "dB": len(measured)}
+
+    monkeypatch.setattr(capture, "measure_scene", figures)
+    capture.bench(capture.CaptureBench(("room",), out=tmp_path))
+    text = capture.bench(capture.CaptureBench(("room", "sphere"), out=tmp_path))
+    assert measured == ["room", "sphere"]
+    assert text.startswith("| scene | room | sphere |") and "| dB | 1 | 2 |" in text
