@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import tyro
@@ -11,7 +12,7 @@ from avatars.flame.as_head import flame_head
 from avatars.flame.kit import load_kit
 from avatars.flame.surface import load_masks, load_template
 from avatars.heads.files import write_head
-from dnr.cli import run_command
+from dnr.errors import InputError
 
 
 def main(out: Path, models: Path | None = None) -> None:
@@ -31,4 +32,8 @@ def main(out: Path, models: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run_command(lambda: tyro.cli(main))
+    try:
+        tyro.cli(main)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)

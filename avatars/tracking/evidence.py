@@ -31,6 +31,7 @@ from dnr.geometry.cameras import Camera
 
 NOISE = 0.04  # colours that differ by more count linearly (Huber)
 TRUST_PX = 1.5  # how exactly masks end, in crop pixels
+HAIR_PX = 2.5  # outlines that are off by more are loose hair's, and count less and less
 EDGES, PIXELS = 150.0, 1200.0  # how many independent ones there are, whatever their number
 POINTS, OPENINGS = 0.2, 0.5
 """How much a landmark counts beside them, of what it does where there is nothing else; and those of
@@ -159,7 +160,7 @@ def edge_rows(
     across = (by_point @ normal[..., None])[..., 0]  # [R, 2], pixels per metre
     length = across.norm(dim=1).clamp(min=1e-6)
     gap_px = edges.gap_m * length
-    weight = TRUST_PX / gap_px.abs().clamp(min=TRUST_PX) * EDGES / max(len(gap_px), 1)
+    weight = EDGES / max(len(gap_px), 1) / (1 + (gap_px / HAIR_PX) ** 2) ** 2
     root = weight.sqrt() / TRUST_PX
     outwards = (across / length[:, None] * root[:, None])[:, None]  # [R, 1, 2]
     still = root.new_zeros(len(root), len(head.expression) + GAZE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from avatars.detectors.recorded import recorded_detector
 from avatars.heads.files import load_head
 from avatars.heads.head import Head, Motion
 from avatars.tracking.crops import crop_matrices
-from avatars.tracking.doubt import Signs, seconds_lost, total_doubt
+from avatars.tracking.doubt import Signs, total_doubt
 from avatars.tracking.fitting import Fitted, fit_track
 from avatars.tracking.landmarks import Landmarks
 from avatars.tracking.looking import FACES, TIMES, Looked, follow, look
@@ -29,6 +29,7 @@ from avatars.tracking.priors import point_weights
 from avatars.tracking.refining import Refined, Studio, on_device, refine
 from avatars.tracking.report import write_quality, write_report
 from avatars.tracking.rough import lens_for
+from avatars.tracking.signs import face_boxes, signs_of
 from avatars.tracking.stages import fingerprint, is_done, once, workshop
 from avatars.tracking.track import CROP_SIZE, LANDMARKS, Track, load_track, save_track
 from dnr.device import choose_device
@@ -36,7 +37,6 @@ from dnr.footage import Footage, open_footage
 from dnr.progress import progress
 
 LOOKED, FITTED, REFINED = "looked.npz", "fitted.npz", "refined.npz"
-EYES_M = 0.09  # between the outer corners of an adult's eyes
 _MOTIONS = ("rotation", "translation", "expression", "gaze")
 
 
@@ -63,17 +63,17 @@ def track_video(
     head = load_head(options.head)
     looked = _look(footage, options, folder, notes.append)
     lens = lens_for(footage.size, options.focal)
-    boxes = _boxes(looked)
+    boxes = face_boxes(looked)
     crop = crop_matrices(boxes, footage.size, CROP_SIZE, footage.fps)
     fitted = _fit(looked, lens, options, folder)
     if first is not None and options.refine:
-        rough = _signs(footage, looked, fitted, None, lens)
+        rough = signs_of(footage, looked, fitted, None, lens)
         first(_track(head, footage, looked, fitted, None, rough, lens, crop))
     if has_masks or options.refine:
         with progress(len(looked.times), "masks of the person") as shown:
             write_masks(footage, crop, CROP_SIZE, mediapipe_masker(), folder, shown.update)
     seen = _refine(fitted, looked, footage, crop, options, folder) if options.refine else None
-    signs = _signs(footage, looked, fitted, seen, lens)
+    signs = signs_of(footage, looked, fitted, seen, lens)
     track = _track(head, footage, looked, fitted, seen, signs, lens, crop)
     save_track(folder, track)
     write_quality(folder, track, signs)
@@ -195,35 +195,3 @@ def _track(
         doubt=torch.from_numpy(total_doubt(signs)).float(),
         crop=torch.from_numpy(crop),
     )
-
-
-def _signs(
-    footage: Footage, looked: Looked, fitted: Fitted, seen: Refined | None, lens: Lens
-) -> Signs:
-    """What may make frames doubtful."""
-    height, width = footage.size
-    rotation, translation = fitted.motions.pose
-    outside = [
-        np.mean((part < 0) | (part > (width, height)), axis=(1, 2)) for part in _parts(looked)
-    ]
-    facing = -rotation[:, 2, 2].clamp(-1, 1)  # cosine between the face's direction and the camera
-    width_m = EYES_M * lens.focal / translation[:, 2]
-    return Signs(
-        lost=seconds_lost(looked.found, looked.times),
-        miss=fitted.miss.numpy(),
-        outside=np.concatenate(outside),
-        turned=np.degrees(np.arccos(facing.numpy())),
-        width_px=width_m.numpy(),
-        covered=np.zeros(len(looked.times)) if seen is None else seen.covered.numpy(),
-    )
-
-
-def _parts(looked: Looked) -> Iterator[np.ndarray]:
-    """The landmarks a thousand frames at a time."""
-    for start in range(0, len(looked.landmarks), 1000):
-        yield np.asarray(looked.landmarks[start : start + 1000])
-
-
-def _boxes(looked: Looked) -> np.ndarray:  # [T, 4]
-    corners = [(np.nanmin(part, axis=1), np.nanmax(part, axis=1)) for part in _parts(looked)]
-    return np.concatenate([np.concatenate(pair, axis=1) for pair in corners])
