@@ -103,9 +103,8 @@ def test_too_few_placed_photos_or_too_little_parallax_is_a_problem() -> None:
     assert "only 9 of 20 photos could be placed (11 have" in str(registration(9, 11, 8.0).problem())
     assert "hardly moved" in str(registration(20, 0, 1.0).problem())
     assert "90 % of what" in str(registration(20, 0, 9.0, turned=0.9).problem())
-    assert (
-        registration(20, 0, 9.0, turned=0.7, seen=900.0).problem() is None
-    )  # flat things, walked by
+    assert registration(20, 0, 9.0, turned=0.7, seen=900.0).problem() is None, "flat, walked by"
+    assert "95 % of what" in str(registration(20, 0, 9.0, turned=0.95, seen=900.0).problem())
 
 
 def test_notes_name_what_is_left_out_and_scenes_that_do_not_fit_together() -> None:

@@ -23,6 +23,7 @@ LEAST_PIECE = 3  # photos
 LEAST_FEATURES = 200  # with fewer a photo is hardly ever placed
 MOST_TURNED = 0.6  # a camera on a tripod has 0.9; walks past flat things reach 0.7 with depth,
 LEAST_SEEN = 100  # which shows: each photo sees hundreds of placed points; after turns, a handful
+SURELY_TURNED = 0.9  # then even hundreds of placed points are an invention
 MOST_NAMED = 5  # photos left out that a note names
 TOO_FEW_DETAILS = "too few details (blurred, dark or blank)"
 LONGEST_SIDE = 1600  # pixels, for features
@@ -53,7 +54,8 @@ class Registration(NamedTuple):
             blank = sum(reason == TOO_FEW_DETAILS for reason in self.left_out.values())
             why = f" ({blank} have too few details: blurred, dark or blank)" if blank else ""
             return f"only {len(self.poses)} of {total} photos could be placed{why}. {ADVICE}"
-        if self.turned_share > MOST_TURNED and self.seen_points < LEAST_SEEN:
+        few = self.seen_points < LEAST_SEEN  # placed points in a photo
+        if self.turned_share > (MOST_TURNED if few else SURELY_TURNED):
             return (
                 f"{100 * self.turned_share:.0f} % of what the photos have in common fits a camera "
                 f"that only turned on the spot, or a scene that is flat. {ADVICE}"
