@@ -16,8 +16,8 @@ GROUPS = {  # what the expressions' names begin with, and how much bends of thei
     "mouth": (("jaw", "mouth", "tongue"), 0.15),
     "brows": (("brow", "nose", "cheek"), 8.0),
 }
-POSE_COST, GAZE_COST = 8.0, 1.0
-BY_PICTURES = 5.0  # times the cost, of mouths that pictures corrected: they tremble more
+POSE_COST, GAZE_COST = 4.0, 1.0
+BY_PICTURES = 2.5  # times the cost, of mouths that pictures corrected: they tremble more
 ROUNDS = 3  # of telling motion from noise
 LEAST_FRAMES = 5
 NEAR = 7  # frames
@@ -25,7 +25,7 @@ STILL = 0.2  # of the frames show noise and little else
 MOTION = 3.5  # times the noise: what bends so much is meant
 LEAST = 1e-6  # noise of what never changes
 MOST_POSE = 9 * [0.005] + 3 * [0.0001]  # entries of the rotation; metres
-MOST_EXPRESSION, MOST_GAZE = 0.1, 0.01
+MOST_EXPRESSION, MOST_GAZE = 0.03, 0.01
 """Noise beyond that is motion: in films that shake throughout no frame is still."""
 
 
