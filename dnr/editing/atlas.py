@@ -30,6 +30,7 @@ class Atlas(NamedTuple):
     index: np.ndarray  # int64 [N], row * S + column, ascending
     slot: np.ndarray  # int32 [S * S]: the texel's place in this list, or -1
     face: np.ndarray  # int32 [N]
+    weights: np.ndarray  # float32 [N, 3] of the face's corners
     position: np.ndarray  # float32 [N, 3], in the frame of the mesh
     normal: np.ndarray  # float32 [N, 3], unit
     chart: np.ndarray  # int32 [N]: faces that touch in uv space share one
@@ -65,10 +66,7 @@ def build_atlas(mesh: Mesh, size: int, faces: Tensor | None = None) -> Atlas:
     source = (nearest[0] * size + nearest[1]).reshape(-1)[index]
     face = fragments.face_id.reshape(-1).cpu().numpy()[source]
     weights = fragments.barycentric.reshape(-1, 3).cpu().numpy()[source]
-    triangles = mesh.faces.cpu().numpy()[face]
-    normals = mesh.normals().cpu().numpy()[mesh.normal_faces.cpu().numpy()[face]]
-    normal = _blend(weights, normals)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    position, normal = surface_at(mesh, face, weights)
     slot = np.full(size * size, -1, np.int32)
     slot[index] = np.arange(len(index))
     return Atlas(
@@ -76,13 +74,27 @@ def build_atlas(mesh: Mesh, size: int, faces: Tensor | None = None) -> Atlas:
         index=index,
         slot=slot,
         face=face,
-        position=_blend(weights, mesh.vertices.cpu().numpy()[triangles]),
+        weights=weights,
+        position=position,
         normal=normal,
         chart=uv_charts(mesh)[face],
         inside=seen.reshape(-1)[index],
         owner=slot[source].astype(np.int64),
         spacing=_spacing(mesh, size),
     )
+
+
+def surface_at(
+    mesh: Mesh,
+    face: np.ndarray,  # int [N]
+    weights: np.ndarray,  # [N, 3]
+) -> tuple[np.ndarray, np.ndarray]:  # float32 [N, 3] each
+    """Position and unit normal of points on faces."""
+    triangles = mesh.faces.cpu().numpy()[face]
+    normals = mesh.normals().cpu().numpy()[mesh.normal_faces.cpu().numpy()[face]]
+    normal = _blend(weights, normals)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+    return _blend(weights, mesh.vertices.cpu().numpy()[triangles]), normal
 
 
 def uv_charts(mesh: Mesh) -> np.ndarray:  # int32 [F]

@@ -18,11 +18,12 @@ from dnr.editing.lighting import Lighting
 from dnr.editing.neighbours import neighbour_texels
 from dnr.editing.projection import Projection, project
 from dnr.editing.response import Response, response, trained_over_photographed
-from dnr.editing.texels import Rows, add_colour, finest_colours, restore
+from dnr.editing.texels import Rows, add_colour, add_features, finest_colours, restore
 from dnr.geometry.cameras import Camera
 from dnr.geometry.meshes import Mesh
 from dnr.raster.turns import Turns
 from dnr.renderers.pixel import PixelRenderer
+from dnr.textures.pyramid import COLOURS
 
 MOST_PROJECTIONS = 8
 """Views whose projections are kept; each takes 16 bytes per texel."""
@@ -121,10 +122,9 @@ class Canvas:
         for name, instance in self.instances.items():
             if on not in (None, name):
                 continue
+            position, normal = instance.standing(self.atlas, self.original.mesh)
             there = self.atlas._replace(
-                position=instance.points(self.atlas.position),
-                normal=(self.atlas.normal @ instance.rotation.T).astype(np.float32),
-                spacing=self.atlas.spacing * instance.scale,
+                position=position, normal=normal, spacing=self.atlas.spacing * instance.scale
             )
             found = project(there, self.asset.mesh, camera)
             seen = found.seen * instance.faces[self.atlas.face]
@@ -165,6 +165,26 @@ class Canvas:
         """Mix `colour` [M, 3] into some texels by `share` [M] in [0, 1]."""
         old = self.shown[texels]
         self.write(texels, old + share[:, None].astype(np.float32) * (colour - old))
+
+    def features(self, atlas: Atlas, texels: np.ndarray) -> np.ndarray:  # float32 [M, C - 3]
+        """What only the renderer reads, at some texels of any atlas of the captured mesh."""
+        uv = torch.from_numpy(atlas.uv[texels]).to(self.asset.device)
+        found = self.asset.texture.look_up(uv, torch.zeros(len(uv), 1).to(uv))
+        return found[:, COLOURS:].cpu().numpy()
+
+    def write_features(self, texels: np.ndarray, change: np.ndarray) -> None:
+        """Add `change` [M, C - 3] to what only the renderer reads."""
+        atlas, side = self.atlas, self.asset.config.texture.size
+        step = atlas.size // side
+        image = np.zeros((len(atlas.index), change.shape[1]), np.float32)
+        image[texels] = change
+        image = atlas.image(np.concatenate([image, np.ones((len(image), 1), np.float32)], axis=1))
+        sums = image.reshape(side, step, side, step, -1).sum(axis=(1, 3))
+        mean = sums[..., :-1] / np.maximum(sums[..., -1:], 1)
+        rows = add_features(self.asset.texture, mean, sums[..., -1] > 0)
+        nothing = np.zeros(0, np.int64)
+        where, flat = self._diffuse_rows(nothing)
+        self.history.append(Before(rows, nothing, self.shown[nothing], flat[where]))
 
     def rewind(self, length: int) -> None:
         """Take back all writes but the first `length`, bit by bit."""

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from dnr.editing.atlas import Atlas, surface_at
 from dnr.geometry.meshes import Mesh
 from dnr.raster.turns import Turns
 
@@ -19,6 +21,7 @@ class Instance(NamedTuple):
 
     faces: np.ndarray  # bool [F], of the captured mesh
     matrix: np.ndarray  # float64 [4, 4] rotation, uniform scale and translation
+    shape: Tensor | None = None  # [V, 3] where the vertices are, if not as captured
 
     @property
     def scale(self) -> float:
@@ -31,6 +34,16 @@ class Instance(NamedTuple):
     def points(self, captured: np.ndarray) -> np.ndarray:  # [N, 3]
         """Where captured points are now."""
         return (captured @ self.matrix[:3, :3].T + self.matrix[:3, 3]).astype(np.float32)
+
+    def standing(
+        self, atlas: Atlas, mesh: Mesh, where: np.ndarray | slice = slice(None)
+    ) -> tuple[np.ndarray, np.ndarray]:  # float32 [M, 3] each
+        """Position and normal of texels of the captured `mesh` as they are now."""
+        position, normal = atlas.position[where], atlas.normal[where]
+        if self.shape is not None:
+            shaped = mesh.moved(self.shape.to(mesh.vertices))
+            position, normal = surface_at(shaped, atlas.face[where], atlas.weights[where])
+        return self.points(position), (normal @ self.rotation.T).astype(np.float32)
 
 
 Instances = dict[str, Instance]
@@ -54,7 +67,8 @@ def standing(captured: Mesh, instances: Instances) -> tuple[Mesh, Turns]:
 def _moved(mesh: Mesh, instance: Instance) -> Mesh:
     """The faces of one instance, with all vertices; unused ones are dropped when joined."""
     chosen = torch.from_numpy(np.flatnonzero(instance.faces))
-    vertices = torch.from_numpy(instance.points(mesh.vertices.cpu().numpy()))
+    captured = mesh.vertices if instance.shape is None else instance.shape
+    vertices = torch.from_numpy(instance.points(captured.cpu().numpy()))
     own = [getattr(mesh, name).cpu()[chosen] for name in ("faces", "uv_faces", "normal_faces")]
     faces, uv_faces, normal_faces = own
     used, faces = torch.unique(faces, return_inverse=True)

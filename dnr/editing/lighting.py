@@ -38,12 +38,15 @@ class Lighting:
 
         What several instances show is lit as the first of them is; what none shows, as captured.
         """
-        key = b"".join(i.faces.tobytes() + i.matrix.tobytes() for i in instances.values())
+        key = b"".join(
+            i.faces.tobytes() + i.matrix.tobytes() + str(i.shape is None).encode()
+            for i in instances.values()
+        )
         if key not in self._known:
             if len(self._known) >= MOST_PLACEMENTS:
                 self._known.pop(next(iter(self._known)))
             light, leaning = self._found
-            points = _standing(self.coarse, leaning, instances)
+            points = _standing(self._asset.mesh, self.coarse, leaning, instances)
             values = shade(light, mesh, points)
             self._known[key] = brought_to(self._atlas, self.coarse, values, np.ones(COLOURS))
         return self._known[key]
@@ -90,14 +93,16 @@ def _leanings(asset: Asset, atlas: Atlas) -> list[np.ndarray]:  # float32 [N, 3]
     return [atlas.normal, leaning.numpy()]
 
 
-def _standing(atlas: Atlas, leaning: np.ndarray, instances: Instances) -> Points:
-    """Where the texels are now."""
+def _standing(mesh: Mesh, atlas: Atlas, leaning: np.ndarray, instances: Instances) -> Points:
+    """Where the texels of the captured `mesh` are now."""
     points = Points(atlas.position.copy(), atlas.normal.copy(), leaning.copy(), atlas.spacing)
     placed = instances[BODY].faces[atlas.face] if BODY in instances else atlas.face < 0
-    for instance in instances.values():
+    for name, instance in instances.items():
         own = instance.faces[atlas.face] & ~placed
+        if name == BODY or not own.any():
+            continue
         placed |= own
-        points.position[own] = instance.points(atlas.position[own])
-        for values, directions in ((points.normal, atlas.normal), (points.leaning, leaning)):
-            values[own] = directions[own] @ instance.rotation.T
+        points.position[own], points.normal[own] = instance.standing(atlas, mesh, own)
+        turned = instance.shape is None
+        points.leaning[own] = leaning[own] @ instance.rotation.T if turned else points.normal[own]
     return points

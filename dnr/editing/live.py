@@ -45,7 +45,7 @@ class LiveView:
         """Shade anew what sees texels in `rows`, as writes report them; returns how many points."""
         touched = np.zeros((self._side, self._side), bool)
         finest = self._asset.config.texture.colour_size
-        for level, top, left, values in rows:
+        for level, top, left, values, _ in rows:
             texels = (finest >> level) // self._side  # of this level, per coarsest texel
             if texels < 1:
                 raise ValueError(f"level must be one of the texture's, got {level}")

@@ -6,8 +6,11 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from dnr.editing.canvas import Canvas
+from dnr.editing.coarse import brought_to
 from dnr.editing.fields import Fields
+from dnr.editing.flatten import flattened, with_islands
 from dnr.editing.instances import BODY, Instance, standing
+from dnr.editing.poisson import solved
 from dnr.editing.relight import relight
 from dnr.editing.selections import STEP, read_selection
 
@@ -24,14 +27,20 @@ def hide(canvas: Canvas, fields: Fields) -> None:
 def remove(canvas: Canvas, fields: Fields) -> None:
     """A part disappears with its shadow; what it hid from the photos is filled from around.
 
-    Mirror images of it on other things stay.
+    Where it hangs together with the rest, a smooth surface spans the hole. Mirror images of it on
+    other things stay.
     """
     faces = _read_faces(canvas, fields)
-    margin = _read_margin(canvas, fields)
+    margin = _read_margin(canvas, fields, faces)
     fields.done()
-    _check_whole(canvas, fields, faces)
+    changed = {}
+    if _hangs_together(canvas, faces):
+        mesh = canvas.original.mesh
+        faces = with_islands(mesh, canvas.instances[BODY].faces, faces)
+        patch = Instance(faces, np.eye(4), flattened(mesh, faces))
+        changed[f"patch {len(canvas.instances)}"] = patch
     body = _without(canvas, fields, faces)
-    _uncover(canvas, fields, {BODY: body}, faces, margin)
+    _uncover(canvas, fields, changed | {BODY: body}, faces, margin)
 
 
 def move(canvas: Canvas, fields: Fields) -> None:
@@ -52,9 +61,13 @@ def move(canvas: Canvas, fields: Fields) -> None:
     name = fields.text("name", f"moved {len(canvas.instances)}")
     there = Instance(faces, np.eye(4))
     there = Instance(faces, _read_matrix(canvas, fields, there))
-    margin = _read_margin(canvas, fields)
+    margin = _read_margin(canvas, fields, faces)
     fields.done()
-    _check_whole(canvas, fields, faces)
+    if _hangs_together(canvas, faces):
+        fields.refuse(
+            "this part hangs together with the rest of the mesh, and would leave a hole where it "
+            "was; duplicate it instead, and remove the original"
+        )
     _check_new(canvas, fields, name)
     body = _without(canvas, fields, faces)
     _uncover(canvas, fields, {BODY: body, name: there}, faces, margin)
@@ -90,9 +103,12 @@ def _read_faces(canvas: Canvas, fields: Fields) -> np.ndarray:  # bool [F]
     return faces
 
 
-def _read_margin(canvas: Canvas, fields: Fields) -> float:
-    """How far around a part its surroundings are filled; given as a share of the object's size."""
-    return fields.number("margin", 0.02, 0, 1) * canvas.original.mesh.diameter()
+def _read_margin(canvas: Canvas, fields: Fields, faces: np.ndarray) -> float:
+    """How far around a part its surroundings are filled; given as a share of the part's size."""
+    mesh = canvas.original.mesh
+    corners = mesh.vertices.cpu().numpy()[mesh.faces.cpu().numpy()[faces]].reshape(-1, 3)
+    size = float(np.linalg.norm(corners.max(axis=0) - corners.min(axis=0)))
+    return fields.number("margin", 0.05, 0, 10) * size
 
 
 def _stand_lit(canvas: Canvas, fields: Fields, changed: dict[str, Instance]) -> None:
@@ -111,7 +127,23 @@ def _uncover(
     position = canvas.atlas.position
     part = faces[canvas.atlas.face]
     near = KDTree(position[part]).query(position, distance_upper_bound=margin)[0]
-    relight(canvas, before, np.isfinite(near) & ~part)
+    unknown = (part | np.isfinite(near) | (canvas.captured.max(axis=1) == 0)) & canvas.standing
+    relight(canvas, before, unknown)
+    if (part & unknown).any():  # the hole is spanned by the part's own faces
+        _fill_features(canvas, faces)
+
+
+def _fill_features(canvas: Canvas, faces: np.ndarray) -> None:
+    """Let what only the renderer reads run in from around, too: gloss and relief."""
+    lighting, atlas = canvas.lighting, canvas.atlas
+    coarse = lighting.coarse
+    inside = np.flatnonzero(coarse.inside & faces[coarse.face])
+    old = canvas.features(coarse, np.arange(len(coarse.index)))
+    new = old.copy()
+    new[inside] = solved(lighting.beside, inside, old, np.zeros_like(old))
+    texels = np.flatnonzero(faces[atlas.face])
+    there = brought_to(atlas, coarse, new[coarse.owner], np.zeros(old.shape[1]))[texels]
+    canvas.write_features(texels, there - canvas.features(atlas, texels))
 
 
 def _without(canvas: Canvas, fields: Fields, faces: np.ndarray) -> Instance:
@@ -124,15 +156,11 @@ def _without(canvas: Canvas, fields: Fields, faces: np.ndarray) -> Instance:
     return body._replace(faces=left)
 
 
-def _check_whole(canvas: Canvas, fields: Fields, faces: np.ndarray) -> None:
-    """Raise if the part hangs together with the rest: taking it away would leave a hole."""
+def _hangs_together(canvas: Canvas, faces: np.ndarray) -> bool:
+    """Whether the part shares vertices with the rest, so that a hole would be left."""
     corners = canvas.original.mesh.faces.cpu().numpy()
-    body = canvas.instances[BODY].faces
-    if np.isin(corners[faces], corners[body & ~faces]).any():
-        fields.refuse(
-            "this part hangs together with the rest of the mesh, and taking it away would leave a "
-            "hole; select a whole connected part, or use hide to see the hole"
-        )
+    rest = canvas.instances[BODY].faces & ~faces
+    return bool(np.isin(corners[faces], corners[rest]).any())
 
 
 def _check_new(canvas: Canvas, fields: Fields, name: str) -> None:

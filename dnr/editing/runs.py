@@ -18,6 +18,7 @@ from dnr.editing.recipe import load_recipe, save_recipe
 from dnr.editing.session import Session
 from dnr.errors import InputError
 from dnr.files import new_folder, read_json, write_json, written_whole
+from dnr.geometry.cameras import Camera
 from dnr.progress import progress
 from dnr.renderers.image import ImageRenderer
 from dnr.training.evaluation import trained_on
@@ -44,26 +45,50 @@ def edit_run(
     The last `undo` of the latter are left out. Everything is done on the captured asset, in order.
     Nothing is written unless all of it succeeds.
     """
-    base = run / EDITS / CAPTURED if (run / EDITS / CAPTURED).is_dir() else run
+    base = captured_run(run)
     asset = Asset.load(base)
-    done = load_recipe(run / EDITS / RECIPE, asset.mesh) if base != run else []
+    with new_folder(out) as beside:
+        edits = beside / EDITS
+        session = replayed(asset, run_cameras(base), run, recipe, undo, edits)
+        if bake_steps and isinstance(asset.renderer, ImageRenderer):
+            _bake(session, base, data, bake_steps)
+        _write(session, base, beside)
+    return session
+
+
+def captured_run(run: Path) -> Path:
+    """Where the unedited run lies: `run` itself if nobody has edited it."""
+    inside = run / EDITS / CAPTURED
+    return inside if inside.is_dir() else run
+
+
+def replayed(
+    asset: Asset,  # as captured
+    cameras: dict[str, Camera],
+    run: Path,
+    recipe: Path | None,
+    undo: int,
+    edits: Path,  # folder to make
+) -> Session:
+    """The operations that `run` has, but for the last `undo`, and those of `recipe`, done.
+
+    Recipe and pictures are written to `edits`.
+    """
+    earlier = run / EDITS / RECIPE
+    done = load_recipe(earlier, asset.mesh) if earlier.is_file() else []
     if undo > len(done):
         raise InputError(f"{run} has {len(done)} operations to undo, not {undo}")
     done = done[: len(done) - undo]
     added = [] if recipe is None else load_recipe(recipe, asset.mesh)
-    with new_folder(out) as beside:
-        edits = beside / EDITS
-        (edits / "pictures").mkdir(parents=True)
-        session = Session(asset, run_cameras(base), edits)
-        for folder, operations in ((run / EDITS, done), (recipe, added)):
-            for operation in operations:
-                assert folder is not None
-                source = folder if folder.is_dir() else folder.parent
-                number = len(session.operations) + 1
-                session.apply(with_own_pictures(operation, number, source, edits))
-        if bake_steps and isinstance(asset.renderer, ImageRenderer):
-            _bake(session, base, data, bake_steps)
-        _write(session, base, beside)
+    (edits / "pictures").mkdir(parents=True)
+    session = Session(asset, cameras, edits)
+    for folder, operations in ((run / EDITS, done), (recipe, added)):
+        for operation in operations:
+            assert folder is not None
+            source = folder if folder.is_dir() else folder.parent
+            number = len(session.operations) + 1
+            session.apply(with_own_pictures(operation, number, source, edits))
+    save_recipe(edits / RECIPE, session.operations, asset.mesh)
     return session
 
 
@@ -102,7 +127,6 @@ def _write(session: Session, base: Path, out: Path) -> None:
     (edits / CAPTURED).mkdir()
     for name in RUN_FILES:
         shutil.copyfile(base / name, edits / CAPTURED / name)
-    save_recipe(edits / RECIPE, session.operations, canvas.original.mesh)
     if canvas.labels:
         with written_whole(edits / "labels.png") as beside:
             Image.fromarray(canvas.atlas.image(canvas.label)).save(beside)

@@ -14,6 +14,7 @@ from dnr.editing.places import drawn, read_place, read_shape, texel_at
 
 KINDS = (
     "all", "saved", "shape", "chart", "part", "colour", "normal", "height", "label", "any", "both",
+    "views",
 )  # fmt: skip
 STEP = 0.5
 """Where a soft selection counts as selected, for growing and for telling whether it is empty."""
@@ -113,8 +114,28 @@ def _selected(canvas: Canvas, fields: Fields, kind: str) -> np.ndarray:
         if name not in canvas.labels:
             fields.refuse(f"there is no label {name!r} yet; paint it by an operation before")
         return canvas.label == canvas.labels[name]
+    if kind == "views":
+        return _in_all_views(canvas, fields)
     shares = [select(canvas, part) for part in fields.parts("of")]
     return np.max(shares, axis=0) if kind == "any" else np.min(shares, axis=0)
+
+
+def _in_all_views(canvas: Canvas, fields: Fields) -> np.ndarray:
+    """What lies inside of the shape in every view that sees it: lassos around a whole thing.
+
+    What stands behind the thing is seen beside it from elsewhere, and so is left out. What no view
+    sees must lie inside, or be hidden inside, in all of them.
+    """
+    seen_inside, inside = np.full((2, len(canvas.atlas.index)), np.inf, np.float32)
+    for part in fields.parts("of"):
+        place = read_place(canvas, part)
+        everything = place._replace(seen=np.ones_like(place.seen))
+        covered = drawn(read_shape(part, place), everything)
+        part.done()
+        inside = np.minimum(inside, covered)
+        sees = place.seen > STEP
+        seen_inside[sees] = np.minimum(seen_inside[sees], covered[sees])
+    return np.where(np.isfinite(seen_inside), seen_inside, inside)
 
 
 def _saved(canvas: Canvas, fields: Fields, name: str) -> np.ndarray:

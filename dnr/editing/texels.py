@@ -11,7 +11,7 @@ from scipy.ndimage import binary_dilation, label
 from torch import Tensor
 from torch.nn import functional
 
-from dnr.textures.pyramid import NeuralTexture
+from dnr.textures.pyramid import COLOURS, NeuralTexture
 
 REACH = 8
 """Finest texels per texel of the coarsest level that takes the whole of a change."""
@@ -23,7 +23,8 @@ class Rows(NamedTuple):
     level: int
     top: int
     left: int
-    values: Tensor  # [h, w, 3]
+    values: Tensor  # [h, w, C]
+    channel: int = 0  # the first of them
 
 
 @torch.no_grad()
@@ -36,13 +37,38 @@ def finest_colours(texture: NeuralTexture) -> np.ndarray:  # float32 [S, S, 3]
     return torch.stack(grown).sum(dim=0)[0].permute(1, 2, 0).cpu().numpy()
 
 
+def add_colour(texture: NeuralTexture, change: np.ndarray, known: np.ndarray) -> list[Rows]:
+    """Add `change` [S, S, 3] to the colour; see `_add`."""
+    return _add([level.detach() for level in texture.colour_levels()], change, known)
+
+
+def add_features(texture: NeuralTexture, change: np.ndarray, known: np.ndarray) -> list[Rows]:
+    """Add `change` [S, S, C - 3] to what only the renderer reads, S texels of the finest features.
+
+    See `_add`.
+    """
+    levels = [level[..., COLOURS:] for level in whole_levels(texture)]
+    finer = len(texture.config.colour_sizes)
+    rows = _add(levels[finer:], change, known)
+    return [own._replace(level=own.level + finer, channel=COLOURS) for own in rows]
+
+
+def whole_levels(texture: NeuralTexture) -> list[Tensor]:  # [S, S, 3 or C] each
+    """Views of all levels with all that they hold, finest first, as `colour_levels` has them."""
+    return [
+        pyramid.level(index).detach()
+        for pyramid in (texture.detail, texture.features)
+        for index in range(len(pyramid.sizes))
+    ]
+
+
 @torch.no_grad()
-def add_colour(
-    texture: NeuralTexture,
-    change: np.ndarray,  # float32 [S, S, 3], zero where nothing changes
+def _add(
+    levels: list[Tensor],  # [S, S, C] each, finest first, every next half as large
+    change: np.ndarray,  # float32 [S, S, C], zero where nothing changes
     known: np.ndarray,  # bool [S, S]: texels that show surface
 ) -> list[Rows]:
-    """Add `change` to the texture so that near views show exactly that, and far ones its average.
+    """Add `change` so that near views show exactly that, and far ones its average.
 
     Every level takes what its texels can hold of it; finer ones hold the rest. Levels that are
     more than `REACH` times coarser than the finest take part only deep inside, because their texels
@@ -50,7 +76,6 @@ def add_colour(
     before; farther away than that reach every bit stays.
     """
     before = []
-    levels = [level.detach() for level in texture.colour_levels()]
     sides = [len(levels[0]) // len(level) for level in levels]  # of their texels, in finest ones
     changed = (change != 0).any(axis=-1)
     for top, bottom, left, right in _windows(changed, sides[-1]):
@@ -66,18 +91,18 @@ def add_colour(
 
 
 def _split(values: Tensor, free: Tensor, sides: list[int]) -> list[Tensor]:
-    """A change [h, w, 4], the last channel telling known texels, as levels that add up to it."""
+    """A change [h, w, C + 1], the last telling known texels, as levels that add up to it."""
     image = values.permute(2, 0, 1)[None]
     added: list[Tensor] = []
     for side in reversed(sides):
         sums = functional.avg_pool2d(
-            torch.cat([image[:, :3] * image[:, 3:], image[:, 3:]], 1), side
+            torch.cat([image[:, :-1] * image[:, -1:], image[:, -1:]], 1), side
         )
-        mean = sums[:, :3] / sums[:, 3:].clamp(min=1e-12)
+        mean = sums[:, :-1] / sums[:, -1:].clamp(min=1e-12)
         shown = torch.zeros_like(mean)
         for level in added:
             shown += functional.interpolate(level, mean.shape[-2:], mode="bilinear")
-        own = torch.where(sums[:, 3:] > 0, mean - shown, 0)
+        own = torch.where(sums[:, -1:] > 0, mean - shown, 0)
         if side > REACH:  # a texel of this level is seen over three of them
             blocked = functional.max_pool2d(1 - free[None, None], side)
             own = own * (functional.max_pool2d(blocked, 3, 1, 1) == 0)
@@ -87,12 +112,12 @@ def _split(values: Tensor, free: Tensor, sides: list[int]) -> list[Tensor]:
 
 @torch.no_grad()
 def restore(texture: NeuralTexture, before: list[Rows]) -> None:
-    """Put back what `add_colour` has returned."""
-    levels = [level.detach() for level in texture.colour_levels()]
+    """Put back what `add_colour` or `add_features` has returned."""
+    levels = whole_levels(texture)
     for rows in reversed(before):
-        height, width = rows.values.shape[:2]
+        height, width, count = rows.values.shape
         own = levels[rows.level][rows.top : rows.top + height, rows.left : rows.left + width]
-        own.copy_(rows.values)
+        own[..., rows.channel : rows.channel + count].copy_(rows.values)
 
 
 def _windows(changed: np.ndarray, step: int) -> Iterator[tuple[int, int, int, int]]:
