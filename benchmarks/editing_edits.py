@@ -20,6 +20,13 @@ PATCH = {
     "from": [330, 170],
     "to": [222, 300],
 }
+BLOB = {"shape": "circle", "centre": [262, 196], "radius": 44}
+LINE = {
+    "shape": "stroke",
+    "points": [[150, 300], [190, 270], [240, 300], [300, 262], [350, 292]],
+    "radius": 13,
+    "hardness": 1.0,
+}
 SPOT = {"centre": [262, 196], "radius": 26}
 SOURCE = [255, 136]
 PHOTO = "photo.png"
@@ -55,9 +62,6 @@ class Edit(NamedTuple):
 def paint_edits(view: str) -> list[Edit]:
     """Painting in one view of 512 x 512 pixels."""
     word = {"text": "Paint", "centre": [232, 250], "height": 44, "turn_deg": 8}
-    blob = {"shape": "circle", "centre": [262, 196], "radius": 44}
-    points = [[150, 300], [190, 270], [240, 300], [300, 262], [350, 292]]
-    line = {"shape": "stroke", "points": points, "radius": 13, "hardness": 1.0}
     disc = {"shape": "circle", "centre": [300, 320], "radius": 48}
 
     def in_albedo(mask: Callable[[Ground], np.ndarray], colour: tuple[float, ...]) -> Any:
@@ -98,11 +102,11 @@ def paint_edits(view: str) -> list[Edit]:
     }
     around = {"view": view, "shape": "circle"} | SPOT
     return [
-        Edit("blob", [at | blob | {"colour": list(RED)}], in_albedo(disc_mask(blob), RED)),
+        Edit("blob", [at | BLOB | {"colour": list(RED)}], in_albedo(disc_mask(BLOB), RED)),
         Edit(
             "stroke",
-            [at | line | {"colour": [0.1, 0.3, 0.7]}],
-            in_albedo(line_mask(line), (0.1, 0.3, 0.7)),
+            [at | LINE | {"colour": [0.1, 0.3, 0.7]}],
+            in_albedo(line_mask(LINE), (0.1, 0.3, 0.7)),
         ),
         Edit(
             "text",

@@ -227,13 +227,12 @@ def render(options: Render) -> None:
 
 def evaluate(options: Evaluate) -> None:
     """Print the asset's scores as JSON."""
+    from avatars.avatar.files import is_avatar
     from dnr.asset import Asset
     from dnr.device import choose_device
-    from dnr.files import read_json
     from dnr.training.evaluation import evaluate_asset
 
-    asset_file = options.run / "asset.json"
-    if asset_file.is_file() and read_json(asset_file).get("kind") == "avatar":
+    if is_avatar(options.run):
         from avatars.training.evaluation import evaluate_avatar
 
         device = choose_device(options.device)
@@ -248,12 +247,16 @@ def evaluate(options: Evaluate) -> None:
 
 def edit(options: Edit) -> None:
     """Write the edited run."""
+    from avatars.avatar.edit import edit_avatar
+    from avatars.avatar.files import is_avatar
     from dnr.editing.runs import edit_run
 
-    session = edit_run(
-        options.run, options.recipe, options.out, options.undo, options.data, options.bake
-    )
-    print(f"wrote {options.out}: {len(session.operations)} operations on the captured asset")
+    run, recipe, out, undo = options.run, options.recipe, options.out, options.undo
+    if is_avatar(run):
+        session = edit_avatar(run, recipe, out, undo)
+    else:
+        session = edit_run(run, recipe, out, undo, options.data, options.bake)
+    print(f"wrote {out}: {len(session.operations)} operations on what was captured")
 
 
 def capture(options: MakeCapture) -> None:

@@ -21,6 +21,7 @@ from avatars.avatar.layers import (
 )
 from avatars.avatar.lens import STILL, Jitter, Lens, camera_of, sampled, steady_pixels
 from avatars.avatar.network import HeadNetwork
+from avatars.avatar.paint import light_on, look_up_paint
 from avatars.heads.head import Head, Motion, at_rest, head_vertices
 from avatars.transfer.performance import Frame
 from dnr.geometry.meshes import Mesh
@@ -60,6 +61,8 @@ class AvatarConfig:
     """Whether the network is told which way the surface faces, so that light can stand still."""
     hidden: tuple[str, ...] = ()
     """Further regions of the head to leave out of the mesh, such as mouth."""
+    painted: int = 0
+    """Texels along a side of the paint that editing has put on; 0 for none."""
 
 
 class View(NamedTuple):
@@ -99,6 +102,8 @@ class Avatar(nn.Module):
         if config.has_layers:
             self.hair, self.torso = Layer(config.canvas), Layer(config.canvas)
             self.share = nn.Parameter(torch.tensor(SHARE))
+        if config.painted:
+            self.paint = nn.Buffer(torch.zeros(COLOURS, config.painted, config.painted))
         self.code = Code(len(head.expression))
         self.network = HeadNetwork(_channels(config), config.widths)
         self.identity = nn.Buffer(torch.zeros(len(head.identity)))
@@ -159,7 +164,11 @@ class Avatar(nn.Module):
             change = self.network(together(inputs), code).to(skin)
         logit = draft_alpha.clamp(SURE, 1 - SURE).logit() + MOST_CHANGE * change[:, 3:].tanh()
         draft = view.plate + draft_alpha * (colour - view.plate)
-        return Picture(colour + change[:, :3], logit.sigmoid(), view.plate, draft, draft_alpha)
+        finished = colour + change[:, :3]
+        if self.config.painted:
+            paint = image(view.hit, look_up_paint(self.paint, view.points.uv))
+            finished = finished + paint * light_on(finished, colour, view.hit[None, None])
+        return Picture(finished, logit.sigmoid(), view.plate, draft, draft_alpha)
 
     @torch.inference_mode()
     def render(self, frame: Frame, plate: Tensor | None = None) -> Picture:

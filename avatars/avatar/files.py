@@ -66,6 +66,12 @@ def save_avatar(folder: Path, saved: SavedAvatar) -> None:
     write_json(folder / "asset.json", head | facts | saved.about)
 
 
+def is_avatar(run: Path) -> bool:
+    """Whether a run folder holds an avatar, and not a scene."""
+    path = run / "asset.json"
+    return path.is_file() and read_json(path).get("kind") == "avatar"
+
+
 def load_avatar(folder: Path, device: torch.device | str = "cpu") -> SavedAvatar:
     """The avatar in a run folder."""
     path = folder / "asset.json"
@@ -149,6 +155,7 @@ def _config(stored: dict[str, Any]) -> AvatarConfig:
         has_layers,
         sees_normals,
         tuple(str(name) for name in values["hidden"]),
+        _count("painted", values.get("painted", 0), 0),
     )
 
 
