@@ -8,6 +8,7 @@ import torch
 from small_rome import small_model
 
 from avatars.rome import training
+from avatars.rome.avatar import RomeModel
 from avatars.rome.clips import load_clips
 from avatars.rome.networks import Rome
 from avatars.rome.training import RomeOptions, train_rome
@@ -15,11 +16,11 @@ from avatars.rome.training import RomeOptions, train_rome
 OPTIONS = RomeOptions(steps=1, batch=1, rate=1e-3, discriminator_width=4, save_every=1)
 
 
-def narrow_model(seed: int):
+def narrow_model(seed: int, width: int = 4) -> RomeModel:
     """Narrow networks; the rest is always the same."""
     model = small_model(torch.Generator().manual_seed(0))
     torch.manual_seed(seed)
-    return replace(model, rome=Rome(4))
+    return replace(model, rome=Rome(width))
 
 
 def main(folder: Path) -> None:

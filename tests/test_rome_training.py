@@ -18,7 +18,7 @@ from avatars.deca.networks import DecaCodes
 from avatars.detectors.faces import Face
 from avatars.rome.avatar import RomeModel
 from avatars.rome.clips import Clip, Pair, draw_pairs, load_clips, prepare_clip
-from avatars.rome.framing import SIZE
+from avatars.rome.framing import SIZE, source_square
 from avatars.rome.losses import (
     chamfer_loss,
     dice_loss,
@@ -32,7 +32,9 @@ from avatars.rome.training import (
     CHECKPOINT,
     WEIGHTS,
     RomeOptions,
+    RomeWeights,
     new_state,
+    render_pair,
     train_rome,
     train_step,
 )
@@ -185,17 +187,47 @@ def test_two_processes_take_the_step_of_both_their_pairs(tmp_path: Path) -> None
         assert float((found - expected).norm() / expected.norm()) < 0.01
 
 
+WIDTH, STEPS = 6, 400
+
+
+def decibels(made: torch.Tensor, truth: torch.Tensor) -> float:
+    return float(-10 * torch.log10((made - truth).square().mean()))
+
+
+@torch.no_grad()
+def shown_again(model: RomeModel, clips: list[Clip]) -> np.ndarray:  # [3]
+    """PSNR of each frame drawn from the one before it; of that one itself; of the clip's mean."""
+    scores = []
+    for clip in clips:
+        frames = [clip.picture(index) for index in range(len(clip))]
+        mean = torch.cat([image for image, _ in frames]).mean(dim=0, keepdim=True)
+        for index, (truth, matte) in enumerate(frames):
+            before, cover = frames[index - 1]
+            square = source_square((clip.points[index - 1] + 1) * (SIZE / 2))
+            codes = DecaCodes(*(values[index : index + 1] for values in clip.codes))
+            shape = clip.codes.shape[index - 1 : index] if index else clip.codes.shape[-1:]
+            source = square.sample(before), square.sample(cover), shape
+            rendering = render_pair(model, Pair(*source, codes, truth, matte))
+            made = rendering.image * torch.sigmoid(rendering.matte)
+            scores.append([decibels(image, truth) for image in (made, before, mean)])
+    return np.mean(scores, axis=0)
+
+
 @pytest.mark.slow
-def test_it_learns_a_handful_of_clips(narrow: RomeModel, tmp_path: Path) -> None:
+def test_it_overfits_a_handful_of_clips(tmp_path: Path) -> None:
+    """Stopped half way, it goes on. 400 CPU-seconds bring 16.1 dB, where a clip's mean has 14.5 and
+    the frame before 10.6; outlines and stripes are there, colours of people still mix."""
+    model = narrow_model(0, WIDTH)
     for seed in range(3):
-        made_up_clip(tmp_path / "clips" / str(seed), narrow, seed)
+        made_up_clip(tmp_path / "clips" / str(seed), model, seed)
     (tmp_path / "run").mkdir()
-    options = replace(OPTIONS, steps=250, batch=2, rate=3e-3, save_every=250)
-    history = train_rome(narrow, load_clips(tmp_path / "clips"), tmp_path / "run", options)
-    first, last = history[:10], history[-10:]
-    for name, factor in (("photometric", 1.4), ("dice", 2.5)):
-        before, after = (np.mean([row[name] for row in rows]) for rows in (first, last))
-        assert after < before / factor, f"{name}: {before:.3f} to {after:.3f}"
+    clips = load_clips(tmp_path / "clips")
+    weights = RomeWeights(photometric=20)  # in place of the perceptual loss
+    options = replace(OPTIONS, batch=2, rate=2e-3, save_every=1000, weights=weights)
+    train_rome(model, clips, tmp_path / "run", replace(options, steps=STEPS // 2))
+    train_rome(model, clips, tmp_path / "run", replace(options, steps=STEPS), resume=True)
+    ours, first, mean = shown_again(model, clips)
+    assert ours > mean + 1 and ours > first + 4, f"{ours:.1f} dB; {first:.1f}, {mean:.1f}"
 
 
 def test_videos_become_clips(tmp_path: Path, rng, generator) -> None:
