@@ -10,6 +10,7 @@ import tyro
 from benchmarks.ablation import ablation_table
 from benchmarks.avatar_ablation import ablation_tables
 from benchmarks.avatars import tables
+from benchmarks.heads import head_tables
 from benchmarks.results import ROOT, Results
 from benchmarks.tables import all_tables, provenance
 from dnr.cli import run_command
@@ -26,7 +27,7 @@ class Readme:
     readme: Path = ROOT / "benchmarks" / "README.md"
     """The file with the markers."""
     results: Path = ROOT / "benchmarks" / "results"
-    """Folder of bench.json, ablation.json, avatars.json and avatar_ablation.json."""
+    """Folder of bench.json, ablation.json, avatars.json, heads.json and avatar_ablation.json."""
 
 
 def fill_readme(readme: Path, text: str) -> None:
@@ -46,7 +47,8 @@ def measured(folder: Path) -> str:
     rows = Results.open(folder / "ablation.json").sections.get("ablation", [])
     parts = Results.open(folder / "avatar_ablation.json").sections.get("avatars", [])
     heads = Results.open(folder / "avatars.json").sections
-    if not any((bench, rows, parts, heads)):
+    tracks = Results.open(folder / "heads.json").sections.get("heads", [])
+    if not any((bench, rows, parts, heads, tracks)):
         raise InputError(f"{folder} holds no results; run make bench and make ablation first")
     texts = [all_tables(bench)] if bench else []
     if rows:
@@ -54,6 +56,7 @@ def measured(folder: Path) -> str:
         title = f"**What each choice is worth, {budget} (`make ablation`)**"
         texts += [title, ablation_table(rows), provenance({"ablation": rows})]
     texts += [tables(heads)] if heads else []
+    texts += [head_tables(tracks)] if tracks else []
     return "\n\n".join([*texts, *ablation_tables(parts)])
 
 
