@@ -108,7 +108,7 @@ def _read_margin(canvas: Canvas, fields: Fields, faces: np.ndarray) -> float:
     mesh = canvas.original.mesh
     corners = mesh.vertices.cpu().numpy()[mesh.faces.cpu().numpy()[faces]].reshape(-1, 3)
     size = float(np.linalg.norm(corners.max(axis=0) - corners.min(axis=0)))
-    return fields.number("margin", 0.05, 0, 10) * size
+    return fields.number("margin", 0.08, 0, 10) * size
 
 
 def _stand_lit(canvas: Canvas, fields: Fields, changed: dict[str, Instance]) -> None:
