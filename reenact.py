@@ -3,7 +3,7 @@
 import tyro
 
 from avatars.reenact.options import ReenactOptions
-from dnr.cli import run_command
+from dnr.commands import run_command
 
 
 def main() -> None:

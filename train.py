@@ -7,7 +7,7 @@ import sys
 
 import tyro
 
-from dnr.cli import run_command
+from dnr.commands import run_command
 
 FLAGS = (tyro.conf.FlagCreatePairsOff,)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tyro
 
-from dnr.cli import run_command
+from dnr.commands import run_command
 
 PICTURE = Path(__file__).with_name("driven.jpg")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import tyro
 from tyro.conf import Positional
 
-from dnr.cli import run_command
+from dnr.commands import run_command
 
 HERE = Path(__file__).parent
 

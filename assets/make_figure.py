@@ -8,7 +8,7 @@ from pathlib import Path
 import tyro
 from tyro.conf import Positional
 
-from dnr.cli import run_command
+from dnr.commands import run_command
 
 FIGURE = Path(__file__).with_name("figure.jpg")
 

@@ -14,7 +14,7 @@ from benchmarks.quality import measure_quality
 from benchmarks.raster_speed import measure_raster, measure_sampling
 from benchmarks.results import ROOT, Results
 from benchmarks.tables import all_tables
-from dnr.cli import run_command
+from dnr.commands import run_command
 from dnr.synthetic.config import SceneConfig
 from dnr.training.presets import PresetName
 

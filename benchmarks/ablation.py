@@ -13,7 +13,7 @@ from benchmarks.results import ROOT, Results, Row
 from benchmarks.scenes import open_scene, scene_config
 from benchmarks.tables import provenance, table
 from benchmarks.training import Variant, step_seconds, train_for
-from dnr.cli import run_command
+from dnr.commands import run_command
 from dnr.synthetic.config import SceneConfig
 from dnr.training.presets import PresetName, Recipe, recipe
 

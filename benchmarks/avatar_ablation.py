@@ -19,7 +19,7 @@ from avatars.training.prepare import TRACK
 from avatars.training.run import train_avatar
 from benchmarks.results import ROOT, Results, Row
 from benchmarks.tables import provenance, table
-from dnr.cli import run_command
+from dnr.commands import run_command
 from dnr.files import read_json
 
 WHOLE = "everything"

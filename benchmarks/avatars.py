@@ -29,7 +29,7 @@ from avatars.tracking.track_video import track_video
 from avatars.training.evaluation import evaluate_avatar
 from benchmarks.results import ROOT, Results, Row
 from benchmarks.tables import provenance, table
-from dnr.cli import run_command
+from dnr.commands import run_command
 from dnr.files import read_json
 from dnr.footage import open_footage
 

@@ -16,7 +16,7 @@ from benchmarks.capture_photos import measure_photos
 from benchmarks.capture_scene import measure_scene
 from benchmarks.results import ROOT, Results
 from benchmarks.tables import provenance, table
-from dnr.cli import run_command
+from dnr.commands import run_command
 from dnr.synthetic.config import SceneConfig, SceneName
 
 SCENES, PHOTOS = "scenes", "photos"

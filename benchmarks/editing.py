@@ -25,8 +25,8 @@ from benchmarks.editing_truth import (
 )
 from benchmarks.results import ROOT, Results
 from dnr.asset import SUPERSAMPLING, Asset
-from dnr.cli import run_command
 from dnr.clips import run_cameras
+from dnr.commands import run_command
 from dnr.editing.session import Session
 from dnr.editing.texels import REACH
 from dnr.geometry.cameras import Camera

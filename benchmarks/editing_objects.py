@@ -17,8 +17,8 @@ from benchmarks.editing_edits import BLOB, LINE, disc_mask, line_mask
 from benchmarks.editing_truth import on_view
 from benchmarks.results import ROOT, Results
 from dnr.asset import Asset
-from dnr.cli import run_command
 from dnr.clips import run_cameras
+from dnr.commands import run_command
 from dnr.editing.session import Session
 from dnr.images import contact_sheet, write_png
 from dnr.raster.rasterize import rasterize

@@ -20,7 +20,7 @@ from avatars.tracking.track_video import track_video
 from benchmarks.heads_measures import against_truth, agreement, outlines, picture_error
 from benchmarks.results import ROOT, Results, Row
 from benchmarks.tables import provenance, table
-from dnr.cli import run_command
+from dnr.commands import run_command
 from dnr.footage import open_footage
 
 SECTION = "heads"

@@ -13,7 +13,7 @@ from benchmarks.avatars import tables
 from benchmarks.heads import head_tables
 from benchmarks.results import ROOT, Results
 from benchmarks.tables import all_tables, provenance
-from dnr.cli import run_command
+from dnr.commands import run_command
 from dnr.errors import InputError
 from dnr.files import written_whole
 

@@ -15,7 +15,8 @@ import pytest
 import tyro
 from packaging.requirements import Requirement
 
-from dnr.cli import main, run_command
+from dnr.cli import main
+from dnr.commands import run_command
 from dnr.device import choose_device
 from dnr.doctor import PACKAGES, examine
 from dnr.errors import InputError
@@ -80,9 +81,7 @@ def test_success_is_status_0_and_a_bug_is_a_traceback() -> None:
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:
-    code = (
-        "from dnr.cli import run_command\nrun_command(lambda: print('x' * 1_000_000, flush=True))"
-    )
+    code = "from dnr.commands import run_command\nrun_command(lambda: print('x' * 1_000_000, flush=True))"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert run.stdout and run.stderr
@@ -132,7 +131,7 @@ def test_public_names_are_there_and_torch_waits_for_them() -> None:
 
 
 def test_commands_take_one_thread_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    code = "from dnr.cli import run_command\n"
+    code = "from dnr.commands import run_command\n"
     code += "run_command(lambda: print(__import__('torch').get_num_threads()))"
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     assert python(code).stdout == "1\n"

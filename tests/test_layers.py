@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 READING_ORDER = [  # a room may import itself and what is above it
     "dnr.errors",
+    "dnr.commands",
     "dnr.shapes",
     "dnr.words",
     "dnr.files",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import tyro
@@ -12,7 +11,7 @@ from avatars.flame.as_head import flame_head
 from avatars.flame.kit import load_kit
 from avatars.flame.surface import load_masks, load_template
 from avatars.heads.files import write_head
-from dnr.errors import InputError
+from dnr.commands import run_command
 
 
 def main(out: Path, models: Path | None = None) -> None:
@@ -32,8 +31,4 @@ def main(out: Path, models: Path | None = None) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    run_command(lambda: tyro.cli(main))

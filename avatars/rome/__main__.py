@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +18,7 @@ from avatars.rome.networks import Rome
 from avatars.rome.perceptual import load_perceptual
 from avatars.rome.training import RomeOptions, train_rome
 from avatars.training.consent import ask_consent
+from dnr.commands import run_command
 from dnr.device import choose_device
 from dnr.errors import InputError
 
@@ -77,10 +77,8 @@ def train(
 
 
 if __name__ == "__main__":
-    try:
-        tyro.extras.subcommand_cli_from_dict(
+    run_command(
+        lambda: tyro.extras.subcommand_cli_from_dict(
             {"prepare": prepare, "train": train}, prog="python -m avatars.rome"
         )
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    )

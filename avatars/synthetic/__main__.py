@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from avatars.synthetic.film import FilmOptions, film
-from dnr.errors import InputError
+from dnr.commands import run_command
 
 
 def main(out: Path, options: Annotated[FilmOptions, tyro.conf.arg(name="")]) -> None:
@@ -24,8 +23,4 @@ def main(out: Path, options: Annotated[FilmOptions, tyro.conf.arg(name="")]) -> 
 
 
 if __name__ == "__main__":
-    try:
-        tyro.cli(main)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
+    run_command(lambda: tyro.cli(main))
