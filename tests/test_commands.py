@@ -81,7 +81,8 @@ def test_success_is_status_0_and_a_bug_is_a_traceback() -> None:
 
 
 def test_a_closed_pipe_is_no_traceback() -> None:
-    code = "from dnr.commands import run_command\nrun_command(lambda: print('x' * 1_000_000, flush=True))"
+    much = "lambda: print('x' * 1_000_000, flush=True)"
+    code = f"from dnr.commands import run_command\nrun_command({much})"
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert run.stdout and run.stderr
